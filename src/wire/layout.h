@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where things are on disk, for every role that meets there.
+//
+// Run directory (gone after a reboot): /run/trine for root, $XDG_RUNTIME_DIR/trine for a user.
+//   api.sock                      the API (daemon; mode 0660, group trine)
+//   daemon.lock                   held by the one daemon of this run directory
+//   instances/.seccomp/           compiled seccomp filters, shared by all instances
+//   instances/<id>/               0700 root, made by the agent
+//     config.json                 OCI bundle of the instance (agent writes, shim reads)
+//     rootfs/                     empty mount point for the overlay (inside the container's
+//     namespace only) shim.sock                   the shim's control socket, SOCK_SEQPACKET,
+//     messages of wire/messages.json shim.pid                    "<pid> <start time>\n", written by
+//     the shim before it says hello exit.json                   how the instance ended, written
+//     atomically by the shim as its last act:
+//                                 {"version":1,"exit_code":0,"oom_killed":false,"started_ns":0,"finished_ns":0,
+//                                  "failure":""}
+//
+// State directory (kept): /var/lib/trine for root, $XDG_DATA_HOME/trine (~/.local/share/trine) for
+// a user.
+//   trine.db                      desired and observed state (daemon's user)
+//   images/                       image store (root; trine-image)
+//   instances/<id>/upper, work    overlay directories (root)
+//   instances/<id>/log, log.1 …   output, one line an entry in the CRI log format:
+//                                 "2026-11-21T09:44:00.123456789Z stdout F text"; P marks a part of
+//                                 a longer line
+//   volumes/<id>/data             a volume as a named directory (root)
+#ifndef TRINE_WIRE_LAYOUT_H
+#define TRINE_WIRE_LAYOUT_H
+
+#define LAYOUT_API_SOCKET "api.sock"
+#define LAYOUT_DAEMON_LOCK "daemon.lock"
+#define LAYOUT_INSTANCES "instances"
+#define LAYOUT_SECCOMP_CACHE "instances/.seccomp"
+#define LAYOUT_CONFIG "config.json"
+#define LAYOUT_ROOTFS "rootfs"
+#define LAYOUT_SHIM_SOCKET "shim.sock"
+#define LAYOUT_SHIM_PID "shim.pid"
+#define LAYOUT_EXIT "exit.json"
+#define LAYOUT_DATABASE "trine.db"
+#define LAYOUT_IMAGES "images"
+#define LAYOUT_UPPER "upper"
+#define LAYOUT_WORK "work"
+#define LAYOUT_LOG "log"
+#define LAYOUT_VOLUMES "volumes"
+#define LAYOUT_VOLUME_DATA "data"
+#define LAYOUT_CGROUP_ROOT "trine" // control group of instance <id>: trine/<id>
+
+#endif

@@ -44,6 +44,7 @@ const char *oci_spec_annotation(const struct oci_spec *spec, const char *key); /
 // Trine's own annotations in config.json:
 //   org.trine.user     "name[:group]" or "uid[:gid]", resolved in the container's root; HOME is set
 //                      when absent
+//                      (for container_exec: user.username of the process object, the same way)
 //   org.trine.seccomp  "default": the built-in profile, when linux.seccomp is absent
 // and one mount form: {"destination":"/", "type":"overlay", ...} as first mount replaces root.path;
 // with the option "trine.base=/abs/dir" the lowerdir entries are relative to that directory.

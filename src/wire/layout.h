@@ -7,22 +7,19 @@
 //   instances/.seccomp/           compiled seccomp filters, shared by all instances
 //   instances/<id>/               0700 root, made by the agent
 //     config.json                 OCI bundle of the instance (agent writes, shim reads)
-//     rootfs/                     empty mount point for the overlay (inside the container's
-//     namespace only) shim.sock                   the shim's control socket, SOCK_SEQPACKET,
-//     messages of wire/messages.json shim.pid                    "<pid> <start time>\n", written by
-//     the shim before it says hello exit.json                   how the instance ended, written
-//     atomically by the shim as its last act:
-//                                 {"version":1,"exit_code":0,"oom_killed":false,"started_ns":0,"finished_ns":0,
-//                                  "failure":""}
+//     rootfs/                     empty mount point; mounted on inside the container's namespace only
+//     warnings                    what this host could not give, one a line (shim writes)
+//     shim.sock                   control socket, SOCK_SEQPACKET, messages of wire/messages.json
+//     shim.pid                    "<pid> <start time>\n", written before the shim says hello
+//     exit.json                   how it ended, the shim's last act, written atomically:
+//       {"version":1,"exit_code":0,"oom_killed":false,"started_ns":0,"finished_ns":0,"failure":""}
 //
-// State directory (kept): /var/lib/trine for root, $XDG_DATA_HOME/trine (~/.local/share/trine) for
-// a user.
-//   trine.db                      desired and observed state (daemon's user)
+// State directory (kept): /var/lib/trine for root, ~/.local/share/trine for a user.
+//   control/trine.db              desired and observed state; alone owned by the daemon's user
 //   images/                       image store (root; trine-image)
 //   instances/<id>/upper, work    overlay directories (root)
 //   instances/<id>/log, log.1 …   output, one line an entry in the CRI log format:
-//                                 "2026-11-21T09:44:00.123456789Z stdout F text"; P marks a part of
-//                                 a longer line
+//       "2026-11-21T09:44:00.123456789Z stdout F text"; P marks a part of a longer line
 //   volumes/<id>/data             a volume as a named directory (root)
 #ifndef TRINE_WIRE_LAYOUT_H
 #define TRINE_WIRE_LAYOUT_H
@@ -36,7 +33,8 @@
 #define LAYOUT_SHIM_SOCKET "shim.sock"
 #define LAYOUT_SHIM_PID "shim.pid"
 #define LAYOUT_EXIT "exit.json"
-#define LAYOUT_DATABASE "trine.db"
+#define LAYOUT_CONTROL "control"
+#define LAYOUT_DATABASE "control/trine.db"
 #define LAYOUT_IMAGES "images"
 #define LAYOUT_UPPER "upper"
 #define LAYOUT_WORK "work"

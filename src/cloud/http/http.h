@@ -114,6 +114,7 @@ struct http_socket *http_socket_accept(struct http_request *req,
                                        const struct http_socket_events *events, void *arg);
 int http_socket_send(struct http_socket *ws, const void *data, size_t size,
                      bool text); // bytes queued or -EPIPE
+size_t http_socket_queued(const struct http_socket *ws);                             // bytes
 void http_socket_pause(struct http_socket *ws,
                        bool paused); // stop reading from the client (back-pressure)
 void http_socket_close(struct http_socket *ws, uint16_t code,

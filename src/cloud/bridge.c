@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/bridge.h"
+
+#include "base/bytes.h"
+#include "wire/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define QUEUE_HIGH \
+    ((size_t)256 << 10)  // bytes on their way to a client before the shim is not read any more
+#define EXIT_NOT_RUN 125 // Trine's own failure, as engines have it
+#define WS_NORMAL 1000   // RFC 6455, 7.4.1
+
+static void attach_free(struct attach *a) {
+    list_remove(&a->link);
+    loop_remove(a->source);
+    if (a->fd >= 0) close(a->fd);
+    if (a->exec) a->free_exec(a->exec);
+    free(a->unsent);
+    free(a);
+}
+
+static void finish(struct attach *a) {
+    http_socket_close(a->ws, WS_NORMAL, "");
+    attach_free(a);
+}
+
+// Client to shim: one frame at a time; while the socket is full the client is not read.
+static bool push(struct attach *a) {
+    if (!a->unsent) return true;
+    ssize_t n = send(a->fd, a->unsent, a->unsent_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) return false;
+    // Lost (EPIPE): the end of the stream is seen on the reading side.
+    free(take(a->unsent));
+    return true;
+}
+
+static void update(struct attach *a) {
+    bool full = http_socket_queued(a->ws) > QUEUE_HIGH;
+    loop_set_events(a->source, (full ? 0 : EPOLLIN) | (a->unsent ? EPOLLOUT : 0));
+    http_socket_pause(a->ws, a->unsent != NULL);
+}
+
+static void on_message(struct http_socket *ws, const uint8_t *data, size_t size, bool text,
+                       void *arg) {
+    struct attach *a = arg;
+    if (text || size == 0 || size > STREAM_FRAME_MAX || a->fd < 0) return;
+    if (a->unsent) return; // the client is paused; what came all the same is over the limit
+    a->unsent = mem_try_dup(data, size);
+    if (!a->unsent) return;
+    a->unsent_size = size;
+    push(a);
+    update(a);
+}
+
+static void on_drained(struct http_socket *ws, void *arg) {
+    struct attach *a = arg;
+    if (a->source) update(a);
+}
+
+static void on_client_gone(struct http_socket *ws, void *arg) {
+    struct attach *a = arg;
+    a->ws = NULL;
+    if (a->asked) {
+        a->gone = true;
+        list_remove(&a->link);
+    } else {
+        attach_free(a);
+    }
+}
+
+struct attach *attach_new(struct cloud *cloud, struct http_request *req) {
+    static const struct http_socket_events events = {.message = on_message,
+                                                     .drained = on_drained,
+                                                     .closed = on_client_gone};
+    struct attach *a = mem_new(struct attach);
+    a->cloud = cloud;
+    a->fd = -1;
+    list_init(&a->link);
+    a->ws = http_socket_accept(req, &events, a);
+    if (!a->ws) {
+        free(a);
+        return NULL;
+    }
+    http_socket_pause(a->ws, true);
+    return a;
+}
+
+void attach_asked(struct attach *a) {
+    a->asked = true;
+}
+
+static void on_stream(struct loop_source *source, int fd, uint32_t events, void *arg) {
+    struct attach *a = arg;
+    if (events & EPOLLOUT) push(a);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        uint8_t frame[STREAM_FRAME_MAX];
+        for (int i = 0; i < 8; i++) {
+            ssize_t n = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
+            if (n < 0 && (errno == EAGAIN || errno == EINTR)) break;
+            if (n <= 0) {
+                finish(a);
+                return;
+            }
+            int queued = http_socket_send(a->ws, frame, (size_t)n, false);
+            if (queued < 0 || queued > (int)QUEUE_HIGH) break;
+        }
+    }
+    update(a);
+}
+
+void attach_connect(struct attach *a, int fd) {
+    a->asked = false;
+    a->fd = fd;
+    if (a->gone) {
+        attach_free(a);
+        return;
+    }
+    struct err err = {0};
+    if (loop_add_fd(a->cloud->loop, fd, EPOLLIN, on_stream, a, &a->source, &err) < 0) {
+        attach_fail(a, &err);
+        return;
+    }
+    http_socket_pause(a->ws, false);
+}
+
+void attach_end(struct attach *a, int exit_code, const char *text) {
+    a->asked = false;
+    if (a->gone) {
+        attach_free(a);
+        return;
+    }
+    struct writer w = writer_growing();
+    write_u8(&w, STREAM_EXIT);
+    write_le32(&w, (uint32_t)exit_code);
+    write_bytes(&w, text, strlen(text));
+    http_socket_send(a->ws, w.data, w.size, false);
+    writer_free(&w);
+    finish(a);
+}
+
+void attach_fail(struct attach *a, const struct err *why) {
+    char text[sizeof(*why)];
+    err_format(why, text, sizeof(text));
+    int code = why->kind == ERR_NOT_FOUND && why->os_errno ? 127
+               : why->kind == ERR_DENIED                   ? 126
+                                                           : EXIT_NOT_RUN;
+    attach_end(a, code, text);
+}

@@ -12,9 +12,10 @@
 // are called by nobody else. Drivers: memory (tests), sqlite. tests/unit/cloud/store_conformance.h
 // is run on every driver.
 //
-// Threads: one store belongs to one thread. Calls are synchronous and short; watches are delivered
-// by the call of store_dispatch (or right after the committing transaction's return) on that same
-// thread, in revision order.
+// Threads: one store belongs to one thread. Calls are synchronous and short. Watches are delivered
+// on that same thread, in revision order, as the last thing that a committing call does before it
+// returns, and by store_dispatch. A call made by a watch callback leaves its changes to the
+// delivery that is going on.
 //
 // Invariants: (1) a transaction is all or nothing, also across kill -9; one whose `durable` is set
 // survives a power cut once store_txn has returned, others survive the process and may be lost
@@ -84,12 +85,15 @@ enum store_event_kind { STORE_PUT, STORE_DELETE, STORE_COMPACTED };
 struct store_event {
     enum store_event_kind
         kind; // COMPACTED: the wanted revision is gone, relist; the watch has ended
-    const struct store_entry *entry; // DELETE: key and mod_revision (that of the deletion) only
+    const struct store_entry *entry; // DELETE: key and mod_revision (that of the deletion) only;
+                                     // COMPACTED: NULL
 };
 struct store_watch;
 // Borrowed entry; the callback may start and stop watches and transact (delivered after).
 typedef void store_watch_fn(const struct store_event *event, void *arg);
-// Changes with a revision > after. after -1: from now on.
+// Changes with a revision > after. after -1: from now on. What is older than the call is delivered by
+// the next store_dispatch. An `after` that the store has not reached gives STORE_COMPACTED too: it
+// was lost together with power. A watch that has ended still wants its store_unwatch.
 int store_watch(struct store *store, const char *prefix, int64_t after, store_watch_fn *fn,
                 void *arg, struct store_watch **ret, struct err *err);
 void store_unwatch(struct store_watch *watch); // NULL is fine; the callback does not run again
@@ -97,6 +101,8 @@ void store_dispatch(struct store *store);      // deliver what waits, expire lea
 // Forget history up to `revision`: later watches from before it get STORE_COMPACTED.
 int store_compact(struct store *store, int64_t revision, struct err *err);
 
+// ttl_ns: 1..STORE_TTL_MAX. Keys of a lease that is over stay until store_dispatch takes them away.
+#define STORE_TTL_MAX (INT64_C(366) * 86400 * SEC_NS)
 int store_lease_grant(struct store *store, int64_t ttl_ns, int64_t *ret_lease, struct err *err);
 int store_lease_renew(struct store *store, int64_t lease,
                       struct err *err); // ERR_NOT_FOUND once it has ended
@@ -104,14 +110,23 @@ int store_lease_revoke(struct store *store, int64_t lease, struct err *err);
 int64_t store_next_expiry(
     struct store *store); // monotonic ns of the next lease to end; -1: none (for the loop's timer)
 
-void store_close(struct store *store); // NULL is fine
+// Since the store was opened; for metrics. Borrowed until store_close.
+struct store_counters {
+    uint64_t gets, lists, entries_listed;
+    uint64_t transactions, unmet_compares; // committed ones; ones that a compare stopped
+    uint64_t events;                       // delivered to watches
+    uint64_t leases_expired;
+};
+const struct store_counters *store_counters(struct store *store);
+
+void store_close(struct store *store); // ends its watches; not from a callback; NULL is fine
 
 // Drivers. The clock decides when leases end.
 int store_open_memory(struct clock *clock, struct store **ret, struct err *err);
-// A database file in dirfd, made with mode 0600 when absent; WAL; migrated forward from older
-// versions after a backup copy
-// "<name>.v<N>" beside it; ERR_VERSION for one made by a newer release; ERR_CORRUPT when it is not
-// a database of ours.
+// A database file, made with mode 0600 when absent; WAL; migrated forward from older versions after
+// a backup copy "<path>.v<N>" beside it. ERR_VERSION for one made by a newer release, ERR_CORRUPT
+// when it is damaged or not a database of ours, both without a change to it; ERR_STATE while
+// another process has it open.
 int store_open_sqlite(const char *path, struct clock *clock, struct store **ret, struct err *err);
 
 #endif

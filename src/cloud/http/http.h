@@ -60,7 +60,13 @@ enum api_op http_op(const struct http_request *req);
 const char *http_path(const struct http_request *req,
                       const char *name); // "{project}" etc.; never NULL for declared names
 const char *http_query(const struct http_request *req, const char *name); // NULL when absent
-bool http_query_bool(const struct http_request *req, const char *name);   // "true" or "1"
+struct http_values {
+    const char *const *items;
+    size_t count;
+};
+struct http_values http_query_all(struct http_request *req,
+                                  const char *name); // of a repeatable parameter, in order
+bool http_query_bool(const struct http_request *req, const char *name); // "true" or "1"
 int64_t http_query_int(const struct http_request *req, const char *name, int64_t otherwise);
 const char *http_header(const struct http_request *req, const char *name); // NULL when absent
 json_t *http_body(const struct http_request *req);     // borrowed; NULL when the operation has none
@@ -113,8 +119,8 @@ struct http_socket_events {
 struct http_socket *http_socket_accept(struct http_request *req,
                                        const struct http_socket_events *events, void *arg);
 int http_socket_send(struct http_socket *ws, const void *data, size_t size,
-                     bool text); // bytes queued or -EPIPE
-size_t http_socket_queued(const struct http_socket *ws);                             // bytes
+                     bool text);                         // bytes queued or -EPIPE
+size_t http_socket_queued(const struct http_socket *ws); // bytes
 void http_socket_pause(struct http_socket *ws,
                        bool paused); // stop reading from the client (back-pressure)
 void http_socket_close(struct http_socket *ws, uint16_t code,

@@ -3,8 +3,8 @@
 //
 // Invariants: (1) a waiting call is answered exactly once, by its answer, by the loss of the
 // connection, or never after wire_channel_forget/free; (2) after on_closed the channel sends
-// nothing and waits for wire_channel_free; (3) callbacks may free the channel: `alive` tells the
-// code that called them.
+// nothing and waits for wire_channel_free; (3) callbacks may free the channel: while one runs
+// (`busy`) the memory stays, and `freed` tells the code that called it.
 #include "wire/channel.h"
 
 #include "base/list.h"
@@ -44,7 +44,8 @@ struct wire_channel {
     struct list queue, waiting;
     size_t queued_bytes;
     bool closed;
-    bool *alive; // on the stack of the running callback; false once freed
+    unsigned busy; // functions that touch the channel after a callback
+    bool freed;
 };
 
 static void queued_free(struct queued *q) {
@@ -53,37 +54,37 @@ static void queued_free(struct queued *q) {
     free(q);
 }
 
+static void channel_leave(struct wire_channel *ch) {
+    if (--ch->busy == 0 && ch->freed) free(ch);
+}
+
 void wire_channel_free(struct wire_channel *ch) {
     if (!ch) return;
-    if (ch->alive) *ch->alive = false;
-    loop_remove(ch->source);
-    if (ch->sock >= 0) close(ch->sock);
+    loop_remove(take(ch->source));
+    if (ch->sock >= 0) close(take_fd(ch->sock));
     struct queued *q;
     list_each (&ch->queue, q, struct queued, link) queued_free(q);
     struct waiting *w;
     list_each (&ch->waiting, w, struct waiting, link) free(w);
-    free(ch);
+    list_init(&ch->queue);
+    list_init(&ch->waiting);
+    ch->closed = ch->freed = true;
+    if (ch->busy == 0) free(ch);
 }
 
-// The connection is lost: every waiting call hears it, then the owner.
+// The connection is lost: every waiting call hears it, then the owner. The caller is busy.
 static void channel_lost(struct wire_channel *ch, const struct err *why) {
     if (ch->closed) return;
     ch->closed = true;
     loop_remove(take(ch->source));
     close(take_fd(ch->sock));
-    bool alive = true, *outer = ch->alive;
-    ch->alive = &alive;
-    while (alive && !list_empty(&ch->waiting)) {
+    while (!list_empty(&ch->waiting)) {
         struct waiting *w = container_of(ch->waiting.next, struct waiting, link);
         list_remove(&w->link);
         w->fn(NULL, why, w->arg);
         free(w);
     }
-    if (alive && ch->on_closed) ch->on_closed(ch, ch->arg);
-    if (alive)
-        ch->alive = outer;
-    else if (outer)
-        *outer = false;
+    if (!ch->freed && ch->on_closed) ch->on_closed(ch, ch->arg);
 }
 
 static void flush(struct wire_channel *ch) {
@@ -135,9 +136,8 @@ static void on_ready(struct loop_source *source, int fd, uint32_t events, void *
     struct wire_channel *ch = arg;
     if (events & EPOLLOUT) flush(ch);
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
-    bool alive = true;
-    ch->alive = &alive;
-    while (alive && !ch->closed) {
+    ch->busy++;
+    while (!ch->closed) {
         struct wire_packet packet;
         struct err err = {0};
         int rc = wire_packet_read(ch->sock, &packet, &err);
@@ -149,7 +149,7 @@ static void on_ready(struct loop_source *source, int fd, uint32_t events, void *
         dispatch(ch, &packet);
         wire_packet_done(&packet);
     }
-    if (alive) ch->alive = NULL;
+    channel_leave(ch);
 }
 
 int wire_channel_new(struct loop *loop, int sock, wire_packet_fn *on_packet,

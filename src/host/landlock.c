@@ -23,12 +23,12 @@ enum {
            LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REMOVE_DIR |
            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER,
     EXEC = LANDLOCK_ACCESS_FS_EXECUTE,
-    NEVER = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK, // devices: for nobody
+    DEVICE = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK,
     OF_FILES = LANDLOCK_ACCESS_FS_READ_FILE | WRITE | EXEC, // what a rule on a file may grant
 };
 
 static uint64_t rights_known_to(long abi) {
-    uint64_t rights = READ | WRITE | MAKE | EXEC | NEVER;
+    uint64_t rights = READ | WRITE | MAKE | EXEC | DEVICE;
     if (abi < 5) rights &= ~(uint64_t)RIGHT_IOCTL_DEV;
     if (abi < 3) rights &= ~(uint64_t)RIGHT_TRUNCATE;
     if (abi < 2) rights &= ~(uint64_t)LANDLOCK_ACCESS_FS_REFER; // then always refused
@@ -37,7 +37,8 @@ static uint64_t rights_known_to(long abi) {
 
 static uint64_t rights_of(unsigned access) {
     return (access & SANDBOX_READ ? READ : 0) | (access & SANDBOX_WRITE ? WRITE : 0) |
-           (access & SANDBOX_MAKE ? MAKE : 0) | (access & SANDBOX_EXEC ? EXEC : 0);
+           (access & SANDBOX_MAKE ? MAKE : 0) | (access & SANDBOX_EXEC ? EXEC : 0) |
+           (access & SANDBOX_DEVICE ? DEVICE : 0);
 }
 
 static int add_path(int ruleset, const struct sandbox_path *path, uint64_t known) {
@@ -60,6 +61,11 @@ int sandbox_landlock(const struct sandbox_path *paths, size_t n, bool *ret_enfor
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) return 0; // none, or switched off
     if (abi < 0) return err_os(err, errno, "landlock", "cannot ask for its version");
+
+    // The first version refuses every rename and link between directories, whatever the rules say:
+    // who makes files cannot work under it.
+    for (size_t i = 0; abi < 2 && i < n; i++)
+        if (paths[i].access & SANDBOX_MAKE) return 0;
 
     struct landlock_ruleset_attr attr = {.handled_access_fs = rights_known_to(abi)};
     auto_close int ruleset =

@@ -6,7 +6,7 @@
 //
 //   DIR/blobs/sha256/<64 hex>             manifests, configurations and layers as imported
 //   DIR/layers/<24 hex of the chain id>/  an unpacked layer: a lower directory of overlayfs
-//   DIR/layers/<24 hex>.json              {"diff_id","chain_id","size_bytes","entries"}
+//   DIR/layers/<24 hex>.json              {"diff_id","chain_id","blob","size_bytes","entries"}
 //   DIR/images/<64 hex of config>.json    the image record (record.h)
 //   DIR/tmp/<run>/  DIR/lock
 //

@@ -7,7 +7,8 @@
 // the API's problem+json).
 //
 // Every setter returns a negative errno, so that the failing line reads `return err_set(err, ...)`.
-// `err` may be NULL everywhere: then only the number travels.
+// `err` may be NULL everywhere: then only the number travels (err_set leaves it in errno as well,
+// where an err_next or err_while that follows finds it).
 #ifndef TRINE_BASE_ERR_H
 #define TRINE_BASE_ERR_H
 

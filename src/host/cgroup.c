@@ -20,19 +20,13 @@
     (CGROUP_BIT(CGROUP_FREEZER) | CGROUP_BIT(CGROUP_DEVICES) | CGROUP_BIT(CGROUP_CPUACCT) | \
      CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_PIDS))
 
-static bool is_set(uint64_t v) {
-    return v != 0;
-}
-
 unsigned cgroup_limits_controllers(const struct cgroup_limits *l) {
     unsigned bits = 0;
     if (!l) return 0;
-    if (is_set(l->memory_max_bytes) || is_set(l->memory_swap_max_bytes) ||
-        is_set(l->memory_low_bytes))
+    if (l->memory_max_bytes || l->memory_swap_max_bytes || l->memory_low_bytes)
         bits |= CGROUP_BIT(CGROUP_MEMORY);
-    if (is_set(l->cpu_quota_us) || is_set(l->cpu_period_us) || is_set(l->cpu_shares))
-        bits |= CGROUP_BIT(CGROUP_CPU);
-    if (is_set(l->pids_max)) bits |= CGROUP_BIT(CGROUP_PIDS);
+    if (l->cpu_quota_us || l->cpu_period_us || l->cpu_shares) bits |= CGROUP_BIT(CGROUP_CPU);
+    if (l->pids_max) bits |= CGROUP_BIT(CGROUP_PIDS);
     if (l->cpuset_cpus || l->cpuset_mems) bits |= CGROUP_BIT(CGROUP_CPUSET);
     return bits;
 }

@@ -45,7 +45,8 @@ void loop_child_ended(struct loop_source *source) {
     fn(pid, status, arg);
 }
 
-// Only what this loop added is unblocked nowhere: signals stay blocked for the process's life.
+// The signal stays blocked when the loop is gone: unblocking it could kill the process with what is
+// pending.
 int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg, struct err *err) {
     const char *name = process_signal_name(signo);
     sigset_t wanted = loop->signals, one;

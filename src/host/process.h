@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting processes: clone3 with a pidfd, an exact set of descriptors, an exact environment, a
+// Starting processes: a clone with a pidfd, an exact set of descriptors, an exact environment, a
 // clean signal state.
 #ifndef TRINE_HOST_PROCESS_H
 #define TRINE_HOST_PROCESS_H
@@ -51,7 +51,7 @@ int process_run(char *const *argv, size_t max, bool merge, char **ret_output,
 
 // The folder of the running program's sister roles (trine-agent, trine-shim…): TRINE_LIBEXEC when
 // not set-id, else the directory of /proc/self/exe if the role is there, else the installed one.
-// Static buffer.
+// Written into buf.
 const char *process_role_path(const char *role, char *buf,
                               size_t size); // role: "trine-shim"; NULL when absent
 

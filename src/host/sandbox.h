@@ -16,7 +16,13 @@
 
 int sandbox_no_new_privs(struct err *err);
 
-enum sandbox_access { SANDBOX_READ = 1, SANDBOX_WRITE = 2, SANDBOX_MAKE = 4, SANDBOX_EXEC = 8 };
+enum sandbox_access {
+    SANDBOX_READ = 1,
+    SANDBOX_WRITE = 2,
+    SANDBOX_MAKE = 4, // and remove, rename, link: everything but devices
+    SANDBOX_EXEC = 8,
+    SANDBOX_DEVICE = 16, // make device files
+};
 struct sandbox_path {
     const char *path; // a directory (with all below it) or a file; absent ones are skipped
     unsigned access;  // of enum sandbox_access

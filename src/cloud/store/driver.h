@@ -26,13 +26,14 @@ struct store_ops {
     int (*get)(struct store_driver *d, const char *key, struct store_entry *ret, struct err *err);
     int (*list)(struct store_driver *d, const char *prefix, const char *after, size_t limit,
                 store_each_fn *fn, void *arg, int64_t *ret_revision, struct err *err);
-    // As store_transact; leases named by it exist. The front door delivers watches afterwards from `history`.
+    // As store_transact; leases named by it exist. The front door delivers watches afterwards from
+    // `history`.
     int (*transact)(struct store_driver *d, const struct store_txn *txn, int64_t *ret_revision,
                     size_t *ret_failed, struct err *err);
     int64_t (*revision)(struct store_driver *d);
     // Changes with prefix and after < revision <= upto, in order; within a revision as the
-    // transaction named them (the end of a lease: by key). ERR_CHANGED when one of them is no longer
-    // kept. fn copies what it needs and does not call the store.
+    // transaction named them (the end of a lease: by key). ERR_CHANGED when one of them is not kept
+    // any more. fn copies what it needs and does not call the store.
     int (*history)(struct store_driver *d, const char *prefix, int64_t after, int64_t upto,
                    void (*fn)(const struct store_event *event, void *arg), void *arg,
                    struct err *err);

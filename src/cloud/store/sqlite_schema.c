@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUSY_TIMEOUT_MS 1000 // for a daemon that is just ending
+#define BUSY_TIMEOUT_MS 250 // for a daemon that is just ending
 
 // `place` is the revision shifted by 24 bits plus the position in it, so that the log is written at
 // its end and read in one sweep. kind: 0 put, 1 deletion. A lease of 0 is none.
@@ -238,6 +238,12 @@ static int migrate(sqlite3 *db, const char *path, const struct schema *schema, i
 
 // --- opening ---
 
+// The one that looking at a refused database has made. Only while this process holds the lock.
+static void drop_empty_log(const char *path) {
+    auto_free char *wal = mem_printf("%s-wal", path);
+    if (!has_log(path)) unlink(wal);
+}
+
 static int open_checked(sqlite3 *db, const char *path, const struct schema *schema,
                         struct err *err) {
     int64_t version = 0;
@@ -251,6 +257,8 @@ static int open_checked(sqlite3 *db, const char *path, const struct schema *sche
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     int r = check_head(db, path, schema, err);
     if (r < 0) return r;
+    // Before the log is made, which takes the mode of its database.
+    if (chmod(path, 0600) < 0) return err_os(err, errno, path, "its mode cannot be set to 0600");
     // Exclusive: the log's index is then in this process's memory, and a second process is refused.
     r = exec(db, path,
              "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -1024; PRAGMA mmap_size = 0;"
@@ -259,8 +267,8 @@ static int open_checked(sqlite3 *db, const char *path, const struct schema *sche
              "PRAGMA journal_size_limit = 4194304",
              "opening it", err);
     if (r == 0) r = check_content(db, path, schema, &version, err);
+    if (r == -EBADMSG || r == -EPROTONOSUPPORT) drop_empty_log(path); // it was read: it is locked
     if (r < 0) return r;
-    if (chmod(path, 0600) < 0) return err_os(err, errno, path, "its mode cannot be set to 0600");
     r = query(db, path, "PRAGMA journal_mode = WAL", NULL, mode, err);
     if (r == 0 && !str_same(mode, "wal"))
         r = err_set(err, ERR_UNSUPPORTED, 0, path, "its file system cannot hold a write-ahead log");
@@ -271,17 +279,16 @@ static int open_checked(sqlite3 *db, const char *path, const struct schema *sche
 
 int schema_open(const char *path, const struct schema *schema, sqlite3 **ret, struct err *err) {
     if (!path || !*path) return err_set(err, ERR_INVALID, 0, "state database", "no path is given");
-    // SQLite gives names such as ":memory:" and "file:…" a meaning; with a directory they are files.
-    auto_free char *file = mem_printf("%s%s", strchr(path, '/') ? "" : "./", path);
-    struct stat st;
+    // SQLite gives names such as ":memory:" a meaning; with a directory they are files.
+    auto_free char *named = mem_printf("%s%s", strchr(path, '/') ? "" : "./", path);
     int r = 0;
-    if (stat(file, &st) == 0) {
-        if (!S_ISREG(st.st_mode)) return err_set(err, ERR_INVALID, 0, path, "it is not a file");
-    } else if (errno != ENOENT) {
+    if (access(named, F_OK) < 0 && errno == ENOENT) r = make(named, schema, err);
+    if (r < 0) return r;
+    auto_free char *file = realpath(named, NULL); // where the log is beside it
+    struct stat st;
+    if (!file || stat(file, &st) < 0)
         return err_os(err, errno, path, "the state database cannot be opened");
-    } else if ((r = make(file, schema, err)) < 0) {
-        return r;
-    }
+    if (!S_ISREG(st.st_mode)) return err_set(err, ERR_INVALID, 0, path, "it is not a file");
     sqlite3 *db = NULL;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     int rc = sqlite3_open_v2(file, &db, flags, NULL);

@@ -91,8 +91,8 @@ struct store_event {
 struct store_watch;
 // Borrowed entry; the callback may start and stop watches and transact (delivered after).
 typedef void store_watch_fn(const struct store_event *event, void *arg);
-// Changes with a revision > after. after -1: from now on. What is older than the call is delivered by
-// the next store_dispatch. An `after` that the store has not reached gives STORE_COMPACTED too: it
+// Changes with a revision > after. after -1: from now on. What is older than the call is delivered
+// by the next store_dispatch. An `after` that the store has not reached gives STORE_COMPACTED too: it
 // was lost together with power. A watch that has ended still wants its store_unwatch.
 int store_watch(struct store *store, const char *prefix, int64_t after, store_watch_fn *fn,
                 void *arg, struct store_watch **ret, struct err *err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups on the host that the tests run on: only for root and where groups may be made.
 #include "base/clock.h"
-#include "host/cgroup.h"
+#include "host/cgroup_int.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -182,6 +182,43 @@ static void groups_below_go_too(void **state) {
     cgroup_close(cg);
 }
 
+// The unified hierarchy of a hybrid host, as if there were nothing else: no controllers to limit
+// with, but members, freezing and killing are the real version 2.
+static void version_2_alone(void **state) {
+    auto_free char *text = NULL;
+    assert_int_equal(file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL, NULL), 0);
+    char *line, *rest = text;
+    while ((line = strsep(&rest, "\n")) && !strstr(line, " - cgroup2 ")) continue;
+    if (!line || geteuid() != 0) skip();
+    cgroup_host_free(host);
+    assert_int_equal(cgroup_host_parse(line, &host, NULL), 0);
+    assert_int_equal(cgroup_host_mode(host), CGROUP_V2);
+    if (!cgroup_host_can(host, CGROUP_FREEZER, NULL)) skip();
+    struct cgroup *cg, *below;
+    char path[80];
+    assert_int_equal(cgroup_create(host, group, NULL, &cg, NULL, NULL), 0);
+    snprintf(path, sizeof(path), "%.60s/inner", group);
+    assert_true(cgroup_v2_fd(cg) >= 0);
+    pid_t pid = member(cg, 2), other;
+    int status;
+    assert_int_equal(cgroup_freeze(cg, true, NULL), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    assert_int_equal(cgroup_kill(cg, SIGTERM, NULL), 0); // thaws
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    assert_int_equal(cgroup_create(host, path, NULL, &below, NULL, NULL), 0);
+    pid = member(cg, 1);
+    other = member(below, 1);
+    assert_int_equal(cgroup_freeze(cg, true, NULL), 0);
+    assert_int_equal(cgroup_destroy(cg, NULL), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(waitpid(other, &status, 0), other);
+    assert_false(exists(CGROUP_FREEZER));
+    cgroup_close(below);
+    cgroup_close(cg);
+}
+
 #define group_test(fn) cmocka_unit_test_setup_teardown(fn, group_setup, group_teardown)
 
 int main(void) {
@@ -191,6 +228,7 @@ int main(void) {
         group_test(a_refused_limit_leaves_no_group),
         group_test(freezing_and_thawing),
         group_test(groups_below_go_too),
+        group_test(version_2_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -315,7 +315,7 @@ static void work_runs_on_threads_and_ends_here(void **state) {
     }
     assert_int_equal(loop_run(loop, NULL), 0);
     pthread_barrier_destroy(&together);
-    left = 1000;
+    jobs[0] = (struct job){.left = &left};
     assert_int_equal(loop_work(loop, job_body, NULL, &jobs[0], NULL), 0); // ended by loop_free
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scratch.h"
 
+#include "host/process.h"
+
 #include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 static void a_tree_goes_and_what_links_name_stays(void **state) {
     assert_int_equal(dir_make(scratch_fd, "outside/in", 0755, NULL), 0);
@@ -54,6 +58,31 @@ static void folders_without_rights_go_too(void **state) {
     assert_false(scratch_has("tree"));
 }
 
+static int mounted_body(void) {
+    struct err err = {0};
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return 77;
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tree/in", scratch_path);
+    // A bind mount of the same file system counts as well.
+    if (mount(scratch_path, path, NULL, MS_BIND, NULL) < 0) return 1;
+    if (dir_remove_tree(scratch_fd, "tree", &err) != -EBUSY || err.kind != ERR_STATE) return 2;
+    if (!err.next[0] || !scratch_has("kept")) return 3;
+    if (dir_remove_tree(scratch_fd, "tree/in", &err) != -EBUSY || !scratch_has("kept")) return 4;
+    if (umount2(path, MNT_DETACH) < 0) return 5;
+    return dir_remove_tree(scratch_fd, "tree", NULL) == 0 ? 0 : 6;
+}
+
+static void mounts_are_not_crossed(void **state) {
+    assert_int_equal(dir_make(scratch_fd, "tree/in", 0755, NULL), 0);
+    scratch_write("kept", "");
+    pid_t pid = fork();
+    if (pid == 0) _exit(mounted_body());
+    int r = process_wait(pid);
+    if (r == 77) skip();
+    assert_int_equal(r, 0);
+}
+
 static void names_that_are_no_names_are_refused(void **state) {
     static const char *const bad[] = {".", "..", "a/..", "/", "a/.", "./"};
     for (size_t i = 0; i < array_len(bad); i++) {
@@ -68,6 +97,7 @@ int main(void) {
         scratch_test(the_top_itself_may_be_a_link_or_file),
         scratch_test(deep_trees_need_few_descriptors),
         scratch_test(folders_without_rights_go_too),
+        scratch_test(mounts_are_not_crossed),
         scratch_test(names_that_are_no_names_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

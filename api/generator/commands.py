@@ -39,8 +39,10 @@ def array(out, ctype, name, rows):
     return (name if rows else "NULL"), len(rows)
 
 
-def command(out, cmd, ops):
+def command(out, cmd, operations):
     c = cmd["command"].replace(" ", "_")
+    ops = [op["id"] for op in operations]
+    op = operations[ops.index(cmd["op"])] if cmd["op"] else {}
     args, n_args = array(out, "cli_arg", f"args_{c}", [arg_row(a) for a in cmd.get("args", [])])
     flags, n_flags = array(out, "cli_flag", f"flags_{c}", [flag_row(f) for f in cmd.get("flags", [])])
     examples, n_examples = array(out, "cli_example", f"examples_{c}",
@@ -48,6 +50,8 @@ def command(out, cmd, ops):
     fields = {"name": string(cmd["command"]), "usage": string(usage(cmd)), "summary": string(cmd["summary"]),
               "description": string(cmd["description"]), "role": string(cmd.get("passthrough")),
               "args": args, "n_args": n_args, "flags": flags, "n_flags": n_flags, "examples": examples, "n_examples": n_examples,
+              "method": string(op.get("method")), "path": string(op.get("path")),
+              "waits": flag(any(p["name"] == "wait" for p in op.get("query", []))),
               "op": ops.index(cmd["op"]) if cmd["op"] else -1, "hidden": flag(cmd.get("hidden"))}
     return "    {" + ", ".join(f".{k} = {v}" for k, v in fields.items()) + "},"
 
@@ -66,8 +70,8 @@ def header(api):
 
 
 def source(api, scripts):
-    ops, out = [op["id"] for op in api.operations], []
-    rows = [command(out, cmd, ops) for cmd in api.commands]
+    out = []
+    rows = [command(out, cmd, api.operations) for cmd in api.commands]
     out = ["// SPDX-License-Identifier: Apache-2.0", "// Generated from api/.", '#include "api/commands.h"', "", *out, "",
            "const struct cli_command cli_commands[CLI_COMMAND_COUNT] = {", *rows, "};", "",
            "const struct cli_flag cli_global_flags[CLI_GLOBAL_FLAG_COUNT] = {", *[flag_row(f) for f in api.global_flags], "};", "",

@@ -72,8 +72,11 @@ struct cli_command {
     const struct cli_flag *flags; // of this command; cli_global_flags are taken too
     const struct cli_example *examples;
     unsigned short n_args, n_flags, n_examples;
-    int op;      // enum api_op, or -1
-    bool hidden; // not in help, pages and completion
+    int op;             // enum api_op, or -1
+    const char *method; // of the operation: "GET"; NULL without one
+    const char *path;   // "/v1/projects/{project}/instances"; NULL without one
+    bool waits;         // the operation takes ?wait=SECONDS
+    bool hidden;        // not in help, pages and completion
 };
 
 // "image" and what it is about, for the help of a group.

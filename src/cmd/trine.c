@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// trine: the command line.
+#include "cli/cli.h"
+
+int main(int argc, char **argv) {
+    return cli_main(argc, argv);
+}

@@ -44,5 +44,8 @@ int sandbox_drop_capabilities(uint64_t keep, struct err *err);
 int sandbox_seccomp(const char *const *allowed, size_t n, bool kill, struct err *err);
 // Deny-list: everything but the named calls (for roles that run libraries of many habits).
 int sandbox_seccomp_deny(const char *const *denied, size_t n, struct err *err);
+// The same for a process that starts programs of all kinds: they inherit the list, but 32-bit and
+// set-id programs go on working (no_new_privs stays as it is, so CAP_SYS_ADMIN is needed).
+int sandbox_seccomp_deny_inherited(const char *const *denied, size_t n, struct err *err);
 
 #endif

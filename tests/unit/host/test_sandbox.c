@@ -110,9 +110,19 @@ static int deny_body(void) {
     return 0;
 }
 
+static int deny_inherited_body(void) {
+    static const char *const denied[] = {"getppid"};
+    if (geteuid() != 0) return SKIPPED;
+    CHECK(sandbox_seccomp_deny_inherited(denied, array_len(denied), NULL) == 0);
+    CHECK(syscall(SYS_getppid) == -1 && errno == EPERM);
+    CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
+    return 0;
+}
+
 static void seccomp_refuses_calls(void **state) {
     in_child(allow_body);
     in_child(deny_body);
+    in_child(deny_inherited_body);
     pid_t pid = fork();
     if (pid == 0) _exit(kill_body());
     assert_int_equal(process_wait(pid), 128 + SIGSYS);

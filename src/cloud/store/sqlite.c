@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PLACE_SHIFT 24         // changes.place: room for 16 million keys that end with one lease
-#define CHECKPOINT_FRAMES 1000 // 4 MB of log: what a start reads, and a checkpoint writes, at most
+#define PLACE_SHIFT 24        // changes.place: room for 16 million keys that end with one lease
+#define CHECKPOINT_FRAMES 500 // 4 MB of log: what a start reads, and a checkpoint writes, at most
 
 enum statement {
     BEGIN,

@@ -268,6 +268,10 @@ void operation_reply(struct http_request *req, struct operation *op) {
     reply_or_wait(op->cloud, req, op->id, 202);
 }
 
+void operation_reply_id(struct cloud *cloud, struct http_request *req, const char *id) {
+    reply_or_wait(cloud, req, id, 202);
+}
+
 // --- API -----------------------------------------------------------------------------------------
 
 struct listing {

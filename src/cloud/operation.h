@@ -32,6 +32,8 @@ const char *operation_id(const struct operation *op);
 // Answer a request with the operation: 202 and Location at once, or, with ?wait=SECONDS, 200 once it has ended or the
 // time is over.
 void operation_reply(struct http_request *req, struct operation *op);
+// The same by id, for work that may have ended the operation already.
+void operation_reply_id(struct cloud *cloud, struct http_request *req, const char *id);
 
 http_handler_fn operation_handle_list, operation_handle_get, operation_handle_cancel;
 

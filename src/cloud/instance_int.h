@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits for what of an instance: operations with their goals, waiting requests, attachments before the start.
+#ifndef TRINE_CLOUD_INSTANCE_INT_H
+#define TRINE_CLOUD_INSTANCE_INT_H
+
+#include "cloud/instance.h"
+
+enum instance_goal { GOAL_RUNNING, GOAL_STARTED_AGAIN, GOAL_STOPPED, GOAL_PAUSED, GOAL_REMOVED };
+
+void instance_goals_init(struct instance *inst);
+void instance_goals_free(struct instance *inst); // what still waits stays unanswered
+void instance_goal_add(struct instance *inst, struct operation *op, enum instance_goal goal);
+struct operation *instance_goal_forget(struct instance *inst, struct operation *op); // returns op
+void instance_goals_check(struct instance *inst); // end those that are reached
+void instance_goals_fail(struct instance *inst, const struct err *why);
+void instance_goals_supersede(struct instance *inst, const char *verb); // a contrary wish came
+// An end was observed: waiting requests are answered.
+void instance_after_end(struct instance *inst, int exit_code, bool oom_killed);
+// The object is gone: goals of removal are reached, requests that waited for it are answered.
+void instance_gone(struct instance *inst);
+void instance_reconcile_later(void *object);
+
+#define take_flag(flag) \
+    __extension__({ \
+        bool was_ = *(flag); \
+        *(flag) = false; \
+        was_; \
+    })
+
+#endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "cloud/event.h"
 #include "cloud/handlers.h"
 #include "cloud/instance.h"
@@ -22,6 +23,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define USER_NAME "trine"
@@ -31,11 +33,11 @@
 struct daemon {
     struct cloud cloud;
     const struct daemon_options *options;
-    char state_dir[4096], run_dir[4096];
+    char state_dir[2048], run_dir[2048 + 8];
     uid_t uid; // whom it becomes
     gid_t gid;
     int lock_fd, listen_fd, agent_fd;
-    struct loop_source *lease_timer;
+    int log_fd; // takes the place of standard error once requests are served; -1: standard error stays
 };
 
 // --- as root -------------------------------------------------------------------------------------------
@@ -96,6 +98,14 @@ static int take_lock(struct daemon *d, struct err *err) {
     return rc;
 }
 
+static int open_log(struct daemon *d, struct err *err) {
+    if (!d->options->background) return 0;
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/daemon.log", d->state_dir);
+    d->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    return d->log_fd < 0 ? err_os(err, errno, path, "cannot write the log there") : 0;
+}
+
 static int open_listener(struct daemon *d, struct err *err) {
     char path[4200];
     snprintf(path, sizeof(path), "%s/%s", d->run_dir, LAYOUT_API_SOCKET);
@@ -131,7 +141,7 @@ static int start_agent(struct daemon *d, struct err *err) {
                     gid,
                     (char *)(d->cloud.rootless ? "--rootless" : NULL),
                     NULL};
-    struct process_fd fds[] = {{ends[1], 3}, {2, 2}};
+    struct process_fd fds[] = {{ends[1], 3}, {d->log_fd >= 0 ? d->log_fd : 2, 2}};
     struct process_spec spec = {.path = path, .argv = argv, .fds = fds, .n_fds = 2};
     pid_t pid;
     int rc = process_spawn(&spec, &pid, NULL, err);
@@ -196,7 +206,7 @@ static void on_agent_lost(struct wire_channel *channel, void *arg) {
     struct daemon *d = arg;
     d->cloud.agent = NULL;
     wire_channel_free(channel);
-    LOG_ERROR("the agent has gone; instances go on, this daemon ends", "");
+    LOG_ERROR("the agent has gone; this daemon ends", "instances=untouched");
     loop_stop(d->cloud.loop, err_kind_exit(ERR_UNAVAILABLE));
 }
 
@@ -250,11 +260,24 @@ static void on_end_signal(int signo, void *arg) {
     loop_stop(d->cloud.loop, 0);
 }
 
+// The readiness protocol of service managers (sd_notify(3)): one datagram to $NOTIFY_SOCKET.
+static void notify_manager(void) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(address.sun_path)) return;
+    memcpy(address.sun_path, path, strlen(path));
+    if (*path == '@') address.sun_path[0] = 0;
+    int fd auto_close = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (fd >= 0 && sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (void *)&address, size) < 0)
+        LOG_WARN("cannot tell the service manager", "socket=%s", path);
+}
+
 static void tell_ready(struct daemon *d) {
     LOG_INFO("serving", "socket=%s/%s state=%s instances=%zu", d->run_dir, LAYOUT_API_SOCKET,
              d->state_dir, object_count(d->cloud.objects, OBJECT_INSTANCE, NULL));
-    const char *notify = getenv("NOTIFY_SOCKET");
-    if (notify && (*notify == '/' || *notify == '@')) process_notify_ready(notify);
+    if (d->log_fd >= 0) dup2(d->log_fd, STDERR_FILENO);
+    notify_manager();
     if (d->options->ready_fd >= 0) {
         file_write_all(d->options->ready_fd, "1", 1);
         close(d->options->ready_fd);
@@ -272,10 +295,11 @@ static void daemon_close(struct daemon *d) {
     loop_free(d->cloud.loop);
     if (d->listen_fd >= 0) close(d->listen_fd);
     if (d->lock_fd >= 0) close(d->lock_fd);
+    if (d->log_fd >= 0) close(d->log_fd);
 }
 
 int daemon_run(const struct daemon_options *options, struct err *err) {
-    struct daemon d = {.options = options, .lock_fd = -1, .listen_fd = -1, .agent_fd = -1};
+    struct daemon d = {.options = options, .lock_fd = -1, .listen_fd = -1, .agent_fd = -1, .log_fd = -1};
     struct tokens *tokens = NULL;
     d.cloud.clock = clock_system();
     d.cloud.rootless = geteuid() != 0;
@@ -284,6 +308,7 @@ int daemon_run(const struct daemon_options *options, struct err *err) {
     choose_user(&d);
     int rc = make_dirs(&d, err);
     if (rc == 0) rc = take_lock(&d, err);
+    if (rc == 0) rc = open_log(&d, err);
     if (rc == 0) rc = open_listener(&d, err);
     if (rc == 0 && options->tls_tokens) rc = tokens_read(options->tls_tokens, &tokens, err);
     if (rc == 0) rc = start_agent(&d, err);

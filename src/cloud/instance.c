@@ -59,7 +59,7 @@ static struct instance *instance_adopt(struct cloud *cloud, struct object *objec
     inst->cloud = cloud;
     inst->object = object;
     inst->kind = kind ? kind : kind_at(0);
-    snprintf(inst->id, sizeof(inst->id), "%s", object->id);
+    snprintf(inst->id, sizeof(inst->id), "%.32s", object->id);
     snprintf(inst->name, sizeof(inst->name), "%s", object->name);
     snprintf(inst->project, sizeof(inst->project), "%s", object->project);
     inst->state = word_index(json_text(status, "state"), state_words, array_len(state_words),
@@ -420,7 +420,7 @@ static void end_attaches(struct instance *inst, const struct err *why) {
 void instance_report_start_failed(struct instance *inst, const struct err *why) {
     inst->busy = false;
     if (inst->state == INSTANCE_REMOVING) return reconcile(inst);
-    char text[1024];
+    char text[sizeof(*why)];
     snprintf(text, sizeof(text), "%s: %s%s%s", why->object, why->cause,
              *why->context ? ", while " : "", why->context);
     inst->desired = DESIRED_STOPPED;

@@ -216,7 +216,7 @@ static int create(struct cloud *cloud, const char *project, const json_t *body, 
 
 void instance_handle_create(struct http_request *req, void *arg) {
     const char *project;
-    struct object *object;
+    struct object *object = NULL;
     struct err err = {0};
     if (!handler_project(arg, req, &project)) return;
     if (create(arg, project, http_body(req), &object, &err) < 0) {

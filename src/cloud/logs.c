@@ -262,7 +262,10 @@ static void stamp_of(const char *time, char stamp[STAMP_SIZE + 1]) {
     *stamp = 0;
     if (!time || time_parse(time, &ns) < 0) return;
     time_format(ns, text);
-    snprintf(stamp, STAMP_SIZE + 1, "%.20s%09lld", text, (long long)(ns % SEC_NS));
+    char full[64];
+    snprintf(full, sizeof(full), "%.20s%09lld", text, (long long)(ns % SEC_NS));
+    memcpy(stamp, full, STAMP_SIZE);
+    stamp[STAMP_SIZE] = 0;
 }
 
 void logs_serve(struct cloud *cloud, struct http_request *req, struct object *object) {

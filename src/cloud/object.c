@@ -160,7 +160,8 @@ static void on_change(const struct store_event *event, void *arg) {
     else if (event->kind == STORE_DELETE)
         cache_delete(o, event->entry->key);
     else
-        LOG_ERROR("the store forgot changes that were not read yet", "");
+        LOG_ERROR("the store forgot changes that were not read yet", "revision=%lld",
+                  (long long)store_revision(o->cloud->store));
 }
 
 int objects_open(struct cloud *cloud, struct err *err) {

@@ -57,7 +57,7 @@ static void trim(struct operations *ops, struct changes *changes) {
 }
 
 static json_t *problem_json(const struct err *why) {
-    char cause[640];
+    char cause[sizeof(*why)];
     snprintf(cause, sizeof(cause), "%s%s%s", why->cause, *why->context ? ", while " : "",
              why->context);
     return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "type", "about:blank", "title",

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// OpenSSL has a type of this name; ours is an enumerator.
+#define ERR_STATE OPENSSL_ERR_STATE
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#undef ERR_STATE
+
 #include "cloud/tokens.h"
 
 #include "base/text.h"
@@ -7,8 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 

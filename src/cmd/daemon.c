@@ -22,7 +22,7 @@ static const char help[] =
     "  --state DIR        where the state is kept (root: /var/lib/trine, else "
     "~/.local/share/trine)\n"
     "  --run DIR          where sockets are (root: /run/trine, else $XDG_RUNTIME_DIR/trine)\n"
-    "  --background       return when the API answers, and go on as a daemon\n"
+    "  --background       return when the API answers, and go on as a daemon that logs to STATE/daemon.log\n"
     "  --log FILE         write the log there instead of standard error\n"
     "  --log-level LEVEL  debug, info (the default), warn, error, none\n"
     "  --log-json         one JSON object a line\n"
@@ -43,7 +43,7 @@ struct flags {
     struct daemon_options daemon;
     const char *log_file;
     enum log_level level;
-    bool json, background;
+    bool json;
 };
 
 static int parse(int argc, char **argv, struct flags *f, struct err *err) {
@@ -66,7 +66,7 @@ static int parse(int argc, char **argv, struct flags *f, struct err *err) {
             f->daemon.run_dir = optarg;
             break;
         case 'b':
-            f->background = true;
+            f->daemon.background = true;
             break;
         case 'l':
             f->log_file = optarg;
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
     struct flags f = {.level = LOG_LEVEL_INFO, .daemon.ready_fd = -1};
     struct err err = {0};
     int rc = parse(argc, argv, &f, &err);
-    if (rc == 0 && f.background) rc = into_background(&f, &err);
+    if (rc == 0 && f.daemon.background) rc = into_background(&f, &err);
     if (rc == 0 && f.log_file) {
         int fd = open(f.log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
         if (fd < 0 || dup2(fd, 2) < 0)

@@ -131,7 +131,7 @@ int main(int argc, char **argv) {
         err_set(&err, ERR_INVALID, 0, "command line", "%s is not an option", argv[optind]);
     if (err.kind == ERR_NONE) check_line(&line, &err);
     if (err.kind != ERR_NONE) {
-        fputs(usage, stderr);
+        if (err.kind == ERR_INVALID) fputs(usage, stderr);
         return fail(&err);
     }
     if (line.options.rootless && !line.inside) {

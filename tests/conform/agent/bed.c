@@ -22,11 +22,11 @@ static void must(int rc, const struct err *err) {
     assert_true(rc >= 0);
 }
 
-void bed_make(struct bed *bed) {
+void bed_make(struct bed *bed, uid_t user) {
     char template[] = "/tmp/trine-agent-XXXXXX";
     struct err err = {0};
     assert_non_null(getenv("TRINE_AGENT")); // path of the program under test
-    *bed = (struct bed){.sock = -1};
+    *bed = (struct bed){.sock = -1, .user = user};
     assert_non_null(mkdtemp(template));
     bed->dir = mem_strdup(template);
     bed->state = mem_printf("%s/state", template);
@@ -38,21 +38,41 @@ void bed_make(struct bed *bed) {
     bed->libexec = mem_strndup(self, (size_t)(strrchr(self, '/') - self));
     char *layer auto_free = mem_printf("%s/" LAYOUT_IMAGES "/layers/" BED_LAYER, bed->state);
     must(dir_make(AT_FDCWD, layer, 0755, &err), &err);
+    char *images auto_free = mem_printf("%s/" LAYOUT_IMAGES, bed->state);
+    char *layers auto_free = mem_printf("%s/layers", images);
+    const char *owned[] = {bed->dir, bed->state, images, layers, layer};
+    for (size_t i = 0; i < array_len(owned); i++)
+        assert_int_equal(chown(owned[i], user, (gid_t)user), 0);
 }
 
 void bed_start(struct bed *bed) {
     int pair[2];
     struct err err = {0};
+    assert_int_equal(seteuid(bed->user), 0); // whose the connection is
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(seteuid(0), 0);
     const char *path = getenv("TRINE_AGENT");
-    char *argv[] = {
-        (char[]){"trine-agent"}, (char[]){"--state"}, bed->state, (char[]){"--run"}, bed->run,
-        (char[]){"--control"},   (char[]){"3"},       NULL};
+    char *argv[] = {(char[]){"trine-agent"},
+                    (char[]){"--state"},
+                    bed->state,
+                    (char[]){"--run"},
+                    bed->run,
+                    (char[]){"--control"},
+                    (char[]){"3"},
+                    bed->user ? (char[]){"--rootless"} : NULL,
+                    NULL};
     char *libexec auto_free = mem_printf("TRINE_LIBEXEC=%s", bed->libexec);
     char *envp[] = {libexec, (char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
     struct process_fd fds[] = {{pair[1], 3}, {2, 2}};
-    struct process_spec spec = {
-        .path = path, .argv = argv, .envp = envp, .fds = fds, .n_fds = 2, .die_with_parent = true};
+    struct process_spec spec = {.path = path,
+                                .argv = argv,
+                                .envp = envp,
+                                .fds = fds,
+                                .n_fds = 2,
+                                .die_with_parent = true,
+                                .set_user = bed->user != 0,
+                                .uid = bed->user,
+                                .gid = (gid_t)bed->user};
     must(process_spawn(&spec, &bed->agent, NULL, &err), &err);
     close(pair[1]);
     bed->sock = pair[0];

@@ -26,13 +26,14 @@ struct bed {
     int sock;
     pid_t agent;
     uint32_t seq;
+    uid_t user; // 0: root; else the agent is started as this user with --rootless
 };
 
-void bed_make(struct bed *bed);   // directories, one layer
-void bed_start(struct bed *bed);  // an agent, past hello
-void bed_kill(struct bed *bed);   // SIGKILL, reaped
-void bed_end(struct bed *bed);    // closes the connection; the agent must end well
-void bed_remove(struct bed *bed); // and asserts that nothing is left
+void bed_make(struct bed *bed, uid_t user); // directories, one layer
+void bed_start(struct bed *bed);            // an agent, past hello
+void bed_kill(struct bed *bed);             // SIGKILL, reaped
+void bed_end(struct bed *bed);              // closes the connection; the agent must end well
+void bed_remove(struct bed *bed);           // and asserts that nothing is left
 // One request, its answer. Fails the test on another answer.
 void bed_call(struct bed *bed, enum wire_id id, const void *message, const int *fds, size_t n_fds,
               enum wire_id answer, struct wire_packet *ret);

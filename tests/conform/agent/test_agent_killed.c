@@ -37,7 +37,7 @@ static void one_round(struct bed *bed, unsigned round) {
 
 static void killed_while_creating(void **state) {
     struct bed bed;
-    bed_make(&bed);
+    bed_make(&bed, 0);
     for (unsigned round = 0; round < ROUNDS; round++) one_round(&bed, round);
     bed_remove(&bed);
 }
@@ -45,7 +45,7 @@ static void killed_while_creating(void **state) {
 // In the middle of clears too.
 static void killed_while_clearing(void **state) {
     struct bed bed;
-    bed_make(&bed);
+    bed_make(&bed, 0);
     for (unsigned round = 0; round < 10; round++) {
         char id[ID_TEXT_SIZE], word[16];
         bed_id(id);
@@ -81,7 +81,7 @@ static void many_cycles_leak_nothing(void **state) {
     struct bed bed;
     size_t before = 0;
     char id[ID_TEXT_SIZE];
-    bed_make(&bed);
+    bed_make(&bed, 0);
     bed_start(&bed);
     for (unsigned i = 0; i < 60; i++) {
         bed_id(id);

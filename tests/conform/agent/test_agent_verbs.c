@@ -18,7 +18,7 @@
 static int setup(void **state) {
     struct bed *bed = mem_new(struct bed);
     *state = bed;
-    bed_make(bed);
+    bed_make(bed, 0);
     bed_start(bed);
     return 0;
 }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STORE_DEFAULT "/var/lib/trine/image"
@@ -29,12 +30,14 @@ struct args {
     struct image_store_options options;
     bool quiet;
     int64_t created_ns;
+    bool epoch_set; // created_ns was given, not read from the clock
 };
 
 struct run {
     const struct args *args;
     struct image_store *store; // NULL for verbs that need none
     struct image_report *report;
+    bool damaged; // verify found something
     char *result; // the verb's line of JSON; NULL: the verb wrote its output itself
 };
 
@@ -54,6 +57,12 @@ static int open_input(const char *path, int *ret_fd, struct err *err) {
     return *ret_fd < 0 ? err_os(err, errno, path, "cannot open the input") : 0;
 }
 
+static int open_output(const char *path, int *ret_fd, struct err *err) {
+    *ret_fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                                     : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return *ret_fd < 0 ? err_os(err, errno, path, "cannot open the output") : 0;
+}
+
 static int run_import(struct run *run, struct err *err) {
     auto_close int fd = -1;
     struct image_import_options options = IMAGE_IMPORT_OPTIONS_DEFAULT;
@@ -68,6 +77,78 @@ static int run_import(struct run *run, struct err *err) {
     static const char *const shell[] = {"/bin/sh", NULL};
     options.cmd = shell;
     return image_import(run->store, &options, &run->result, err);
+}
+
+static int run_build_busybox(struct run *run, struct err *err) {
+    const char *path = run->args->busybox ? run->args->busybox : "/bin/busybox";
+    char *const list[] = {(char *)path, (char *)"--list-full", NULL};
+    auto_free char *applets = NULL;
+    struct stat st;
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        err_os(err, errno, path, "cannot open busybox");
+        return err_next(err, "apt install busybox-static, or name a static one with --busybox");
+    }
+    int code = process_run(list, 1 << 20, false, &applets, err);
+    if (code < 0) return code;
+    if (code > 0) return err_set(err, ERR_INVALID, 0, path, "it does not list its applets");
+    int r = image_narrow(run->store, path, err);
+    if (r < 0) return r;
+    const struct image_busybox_options options = {
+        .busybox_fd = fd,
+        .applets = applets,
+        .name = first_name(run->args),
+        .created_ns = run->args->epoch_set ? run->args->created_ns : st.st_mtim.tv_sec * SEC_NS,
+    };
+    return image_build_busybox(run->store, &options, &run->result, err);
+}
+
+static int run_build_debian(struct run *run, struct err *err) {
+    const struct image_debian_options options = {
+        .suite = run->args->suite,
+        .packages = (const char *const *)run->args->packages.items,
+        .name = first_name(run->args),
+        .created_ns = run->args->created_ns,
+    };
+    return image_build_debian(run->store, &options, &run->result, err);
+}
+
+static int run_export(struct run *run, struct err *err) {
+    auto_close int fd = -1;
+    const char *output = run->args->output ? run->args->output : "-";
+    const struct args *args = run->args;
+    if (!args->id) {
+        err_set(err, ERR_INVALID, 0, "flag --id", "it is missing");
+        return err_next(err, "name the image to export; 'trine-image ls' shows what there is");
+    }
+    if (strcmp(output, "-") == 0 && isatty(STDOUT_FILENO) == 1) {
+        err_set(err, ERR_INVALID, 0, "output", "an archive is not written to a terminal");
+        return err_next(err, "name a file with --output, or redirect standard output");
+    }
+    int r = open_output(output, &fd, err);
+    if (r == 0) r = image_narrow(run->store, NULL, err);
+    if (r < 0) return r;
+    const struct image_export_options options = {
+        .id = args->id,
+        .names = args->names.len > 0 ? (const char *const *)args->names.items : NULL,
+        .format = args->format,
+        .output_fd = fd,
+    };
+    return image_export(run->store, &options, err);
+}
+
+static int run_pack(struct run *run, struct err *err) {
+    auto_close int fd = open(run->args->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return err_os(err, errno, run->args->dir, "cannot open the directory");
+    return image_pack(fd, STDOUT_FILENO, run->report, err);
+}
+
+static int run_verify(struct run *run, struct err *err) {
+    size_t damaged = 0;
+    int r = image_narrow(run->store, NULL, err);
+    if (r == 0) r = image_verify(run->store, run->args->id, &damaged, &run->result, err);
+    run->damaged = damaged > 0;
+    return r;
 }
 
 static int run_ls(struct run *run, struct err *err) {
@@ -127,6 +208,12 @@ enum flag {
     FLAG_TYPE,
     FLAG_NAME,
     FLAG_KEEP_FILE,
+    FLAG_BUSYBOX,
+    FLAG_SUITE,
+    FLAG_PACKAGE,
+    FLAG_ID,
+    FLAG_FORMAT,
+    FLAG_OUTPUT,
 };
 
 struct flag_info {
@@ -134,20 +221,29 @@ struct flag_info {
     enum flag flag;
     const char *verbs; // "|verb|verb|"; NULL: all
 };
+#define IMPORTS "|import|build-busybox|build-debian|"
+#define NAMERS IMPORTS "export|"
 static const struct flag_info flags[] = {
     {"store", "DIR", "the image store (" STORE_DEFAULT ")", FLAG_STORE, NULL},
     {"mode", "WORD", "auto, root, userns or plain: which rights to count on", FLAG_MODE, NULL},
-    {"max-bytes", "SIZE", "unpacked content at most (64G)", FLAG_MAX_BYTES, "|import|"},
-    {"max-entries", "N", "files at most (10000000)", FLAG_MAX_ENTRIES, "|import|"},
+    {"max-bytes", "SIZE", "unpacked content at most (64G)", FLAG_MAX_BYTES, IMPORTS},
+    {"max-entries", "N", "files at most (10000000)", FLAG_MAX_ENTRIES, IMPORTS},
     {"max-ratio", "N", "unpacked to packed size of a layer at most (1100)", FLAG_MAX_RATIO,
-     "|import|"},
+     IMPORTS},
     {"quiet", NULL, "no progress", FLAG_QUIET, NULL},
     {"help", NULL, "this text", FLAG_HELP, NULL},
     {"version", NULL, "the version", FLAG_VERSION, NULL},
     {"input", "FILE", "file or directory to read, - for standard input", FLAG_INPUT, "|import|"},
     {"type", "WORD", "auto, oci, docker or rootfs", FLAG_TYPE, "|import|"},
-    {"name", "NAME", "name to note in the record", FLAG_NAME, "|import|"},
+    {"name", "NAME", "name to note in the record", FLAG_NAME, NAMERS},
     {"keep-file", "FILE", "ids of the images to keep, one a line", FLAG_KEEP_FILE, "|sweep|"},
+    {"busybox", "PATH", "the static program (/bin/busybox)", FLAG_BUSYBOX, "|build-busybox|"},
+    {"suite", "NAME", "the distribution's suite: bookworm, trixie, sid", FLAG_SUITE,
+     "|build-debian|"},
+    {"package", "NAME", "a further package; may be repeated", FLAG_PACKAGE, "|build-debian|"},
+    {"id", "ID", "the image: sha256:… or its first 12 digits", FLAG_ID, "|export|"},
+    {"format", "WORD", "oci or docker (oci)", FLAG_FORMAT, "|export|"},
+    {"output", "FILE", "file to write, - for standard output", FLAG_OUTPUT, "|export|"},
 };
 
 struct verb {
@@ -159,6 +255,14 @@ struct verb {
 static const struct verb verbs[] = {
     {"import", "", "take in an OCI layout, a docker archive or a root file system", OPERAND_NONE,
      false, run_import},
+    {"build-busybox", "", "make an image out of a static busybox", OPERAND_NONE, false,
+     run_build_busybox},
+    {"build-debian", "", "make a small Debian system from the host's mirrors", OPERAND_NONE, false,
+     run_build_debian},
+    {"export", "", "write an image as a tar archive", OPERAND_NONE, false, run_export},
+    {"pack", " DIR", "write an OCI layout directory as a tar archive", OPERAND_DIR, true, run_pack},
+    {"verify", " [ID]", "hash everything again and say what is damaged", OPERAND_ID_OPTIONAL, false,
+     run_verify},
     {"ls", "", "list the records of all images", OPERAND_NONE, false, run_ls},
     {"inspect", " ID", "show one record", OPERAND_ID, false, run_inspect},
     {"sweep", "", "remove all images but those in a list, and what only they used", OPERAND_NONE,
@@ -233,8 +337,28 @@ static int take_flag(struct args *args, int flag, const char *value, struct err 
     case FLAG_KEEP_FILE:
         args->keep_file = value;
         return 0;
+    case FLAG_BUSYBOX:
+        args->busybox = value;
+        return 0;
+    case FLAG_SUITE:
+        args->suite = value;
+        return 0;
+    case FLAG_PACKAGE:
+        strv_add(&args->packages, value);
+        return 0;
+    case FLAG_ID:
+        args->id = value;
+        return 0;
+    case FLAG_OUTPUT:
+        args->output = value;
+        return 0;
+    case FLAG_FORMAT:
+        args->format = strcmp(value, "docker") == 0 ? IMAGE_FORMAT_DOCKER : IMAGE_FORMAT_OCI;
+        if (args->format == IMAGE_FORMAT_DOCKER || strcmp(value, "oci") == 0) return 0;
+        err_set(err, ERR_INVALID, 0, "flag --format", "'%.40s' is not a format", value);
+        return err_next(err, "use oci or docker");
     }
-    return -EINVAL;
+    return err_set(err, ERR_INTERNAL, 0, "trine-image", "flag %d has no meaning", flag);
 }
 
 static int bad_usage(const char *object, const char *cause, const struct verb *verb,
@@ -307,6 +431,7 @@ static int find_time(struct args *args, struct err *err) {
     if (!epoch || !*epoch) return 0;
     int r = text_parse_u64("variable SOURCE_DATE_EPOCH", epoch, 0, INT32_MAX, &seconds, err);
     if (r == 0) args->created_ns = (int64_t)seconds * SEC_NS;
+    args->epoch_set = r == 0;
     return r;
 }
 
@@ -339,5 +464,6 @@ int main(int argc, char **argv) {
     if (r < 0) report_failure(run.report, &err);
     strv_free(&args.names);
     strv_free(&args.packages);
+    if (r == 0 && run.damaged) return err_kind_exit(ERR_CORRUPT);
     return r < 0 ? err_kind_exit(err.kind) : 0;
 }

@@ -3,8 +3,6 @@
 // nested hosts offer a KVM that emulates guest kernels instruction by instruction and fails on ordinary ones.
 #include "host/probe/probe_int.h"
 
-#include "base/mem.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -50,15 +48,6 @@ static void set_long_mode(struct kvm_sregs *s) {
     s->efer = 0x500; // LME, LMA
 }
 
-// The guest sees the CPU that KVM can give: without a table some kernels treat every feature as absent.
-static void set_cpuid(int kvm, int cpu) {
-    enum { ENTRIES = 128 };
-    struct kvm_cpuid2 *table auto_free =
-        mem_zalloc(sizeof(*table) + ENTRIES * sizeof(table->entries[0]));
-    table->nent = ENTRIES;
-    if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, table) == 0) ioctl(cpu, KVM_SET_CPUID2, table);
-}
-
 static int run_guest(const void *arg) {
     int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm < 0) return errno == ENOENT ? KVM_ABSENT : KVM_REFUSED;
@@ -80,7 +69,6 @@ static int run_guest(const void *arg) {
     struct kvm_sregs sregs;
     struct kvm_regs regs = {.rip = GUEST_CODE, .rflags = 2, .rsp = 0x7000};
     if (run == MAP_FAILED || ioctl(cpu, KVM_GET_SREGS, &sregs) < 0) return KVM_BROKEN;
-    set_cpuid(kvm, cpu);
     set_long_mode(&sregs);
     if (ioctl(cpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(cpu, KVM_SET_REGS, &regs) < 0)
         return KVM_BROKEN;

@@ -89,13 +89,24 @@ int image_import(struct image_store *store, const struct image_import_options *o
                  char **ret_json, struct err *err);
 
 struct image_busybox_options {
-    int busybox_fd;      // the static program; borrowed
-    const char *applets; // its `--list`, one name a line
+    int busybox_fd;      // the program; borrowed. Refused unless linked statically
+    const char *applets; // what its `--list-full` says: one path a line
     const char *name;    // NULL: "busybox"
-    int64_t created_ns;
+    int64_t created_ns;  // also the time of every file: the same input gives the same digests
 };
 int image_build_busybox(struct image_store *store, const struct image_busybox_options *options,
                         char **ret_json, struct err *err);
+
+struct image_debian_options {
+    const char *suite;           // "bookworm"
+    const char *const *packages; // beyond the minimal system; NULL-terminated; NULL: none
+    const char *name;            // NULL: "debian:SUITE"
+    int64_t created_ns;
+};
+// Runs mmdebstrap with the rights of the caller and takes in what it writes in a child that was
+// narrowed: call it instead of image_narrow. Needs the network that apt needs.
+int image_build_debian(struct image_store *store, const struct image_debian_options *options,
+                       char **ret_json, struct err *err);
 
 enum image_format { IMAGE_FORMAT_OCI, IMAGE_FORMAT_DOCKER };
 struct image_export_options {
@@ -111,8 +122,10 @@ int image_pack(int dir_fd, int output_fd, struct image_report *report, struct er
 
 int image_list(struct image_store *store, char **ret_json, struct err *err); // {"images":[…]}
 int image_inspect(struct image_store *store, const char *id, char **ret_json, struct err *err);
-// Hash everything again: {"checked":N,"damaged":[{"object","problem"}]}. id NULL: the whole store.
-int image_verify(struct image_store *store, const char *id, char **ret_json, struct err *err);
+// Hash everything again: {"checked":N,"damaged":[{"object","problem"}]}; *ret_damaged is the length
+// of that list. id NULL: the whole store.
+int image_verify(struct image_store *store, const char *id, size_t *ret_damaged, char **ret_json,
+                 struct err *err);
 // Remove what no id in `keep` reaches: {"freed_bytes":N,"images":N,"layers":N,"blobs":N}.
 int image_sweep(struct image_store *store, const char *const *keep, size_t n_keep, char **ret_json,
                 struct err *err);

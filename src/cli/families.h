@@ -20,8 +20,8 @@ cli_handler_fn project_ls, project_create, project_inspect, project_edit, projec
 // operation.c, events.c, node.c, stats.c
 cli_handler_fn operation_ls, operation_inspect, operation_wait, operation_cancel;
 cli_handler_fn events_main, node_main, stats_main, metrics_main, openapi_main;
-// completion.c, version.c
-cli_handler_fn completion_main, version_main;
+// completion.c, doctor.c, version.c
+cli_handler_fn completion_main, doctor_main, version_main;
 
 // An instance is attached to, started, and its program's exit code returned (run.c).
 struct foreground {

@@ -8,6 +8,7 @@ const struct cli_handler cli_handlers[] = {
     {"attach", attach_main, OWN_FAILURE},
     {"completion", completion_main, 0},
     {"create", instance_create, 0},
+    {"doctor", doctor_main, 0},
     {"events", events_main, 0},
     {"exec", exec_main, OWN_FAILURE},
     {"image build", image_build, 0},

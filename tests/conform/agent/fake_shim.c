@@ -4,6 +4,7 @@
 //   ok…     control group with a sleeping process in it, record, socket, hello; serves until killed
 //   leave…  as ok; writes exit.json and ends when a byte comes on its first connection
 //   warn…   as ok, with two warnings
+//   mute…   as ok, but hangs up on whoever connects later
 //   refuse… says a failure
 //   crash…  ends without a word
 //   hang…   never says anything
@@ -64,7 +65,7 @@ static void leave(void) {
     exit(0);
 }
 
-static void serve(int listener, bool may_leave) {
+static void serve(int listener, bool may_leave, bool mute) {
     struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = 3, .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0) continue;
@@ -76,7 +77,10 @@ static void serve(int listener, bool may_leave) {
         if (!fds[0].revents) continue;
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (client < 0) continue;
-        wire_handshake(client, "shim", "agent", NULL); // keeps it open, as a shim does
+        if (mute)
+            close(client);
+        else
+            wire_handshake(client, "shim", "agent", NULL); // keeps it open, as a shim does
     }
 }
 
@@ -103,7 +107,6 @@ int main(int argc, char **argv) {
     int listener;
     if (unix_listen(LAYOUT_SHIM_SOCKET, SOCK_SEQPACKET, 0600, &listener, &err) < 0) return 4;
     wire_handshake(3, "shim", "agent", NULL); // the agent may have been killed meanwhile
-    free(config);
     fd_set_nonblock(listener, false);
-    serve(listener, str_starts(name, "leave"));
+    serve(listener, str_starts(name, "leave"), str_starts(name, "mute"));
 }

@@ -139,6 +139,18 @@ static void shim_dies(void **state) {
     assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+static void shim_hangs_up(void **state) {
+    struct bed *bed = *state;
+    char id[ID_TEXT_SIZE];
+    struct err err;
+    bed_id(id);
+    close(bed_create(bed, id, "mute"));
+    bed_refused(bed, WIRE_AGENT_INSTANCE_CONNECT, &(struct wire_agent_instance_connect){.id = id},
+                NULL, 0, &err);
+    assert_int_equal(err.kind, ERR_INTERNAL);
+    bed_clear(bed, id, true);
+}
+
 static void creation_fails(void **state) {
     static const struct {
         const char *name;
@@ -406,7 +418,8 @@ static void daemon_goes(void **state) {
              NULL, 0);
     bed_state(bed, id, word); // both have begun
     bed_end(bed);
-    assert_int_equal(bed_processes("build-debian"), 0);
+    char *store auto_free = mem_printf("%s/" LAYOUT_IMAGES, bed->state);
+    assert_int_equal(bed_processes(store), 0);
     assert_int_equal(bed_processes(half), 0);
     bed_start(bed);
     assert_string_equal(bed_state(bed, half, word), "");
@@ -425,17 +438,12 @@ int main(void) {
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(instance_lives),
-        TEST(instance_ends_and_starts_again),
-        TEST(shim_dies),
-        TEST(creation_fails),
-        TEST(creation_does_not_block_and_is_cancelled),
-        TEST(bad_requests),
-        TEST(damaged_payloads),
-        TEST(logs),
-        TEST(volumes),
-        TEST(image_jobs),
-        TEST(image_job_is_cancelled),
+        TEST(instance_lives), TEST(instance_ends_and_starts_again),
+        TEST(shim_dies),      TEST(shim_hangs_up),
+        TEST(creation_fails), TEST(creation_does_not_block_and_is_cancelled),
+        TEST(bad_requests),   TEST(damaged_payloads),
+        TEST(logs),           TEST(volumes),
+        TEST(image_jobs),     TEST(image_job_is_cancelled),
         TEST(daemon_goes),
     };
     return cmocka_run_group_tests_name("agent verbs", tests, NULL, NULL);

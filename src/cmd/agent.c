@@ -25,7 +25,7 @@ static const char usage[] =
     "  --run DIR         what is gone after a reboot: sockets, records\n"
     "  --control FD      connected SOCK_SEQPACKET socket to the daemon\n"
     "  --daemon-uid UID  user of the daemon (default: the agent's own)\n"
-    "  --daemon-gid GID  group that may make files in both directories\n"
+    "  --daemon-gid GID  group that may read logs\n"
     "  --rootless        become root of a user namespace first; for ordinary users\n";
 
 // Internal: the process is inside its user namespace already.

@@ -18,7 +18,7 @@ struct agent_options {
     const char *state_dir, *run_dir; // absolute
     int control_fd;                  // connected SOCK_SEQPACKET to the daemon; taken over
     uid_t daemon_uid;                // who the daemon is; (uid_t)-1: the agent's own user
-    gid_t daemon_gid;                // may make files in both directories; (gid_t)-1: nobody more
+    gid_t daemon_gid;                // may read logs; (gid_t)-1: nobody more
     bool rootless;                   // root of a user namespace only
 };
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's directories (wire/layout.h).
-//
-// The daemon makes its socket, lock and database in the two top directories, so its group may write
-// there; the sticky bit keeps it from renaming or removing what is the agent's. Everything below is
-// the agent's alone.
+// The agent's directories (wire/layout.h). What stands below the two top ones is the agent's alone,
+// but for the daemon's own socket, lock and control directory; so nobody else may write in them.
 #include "cloud/agent/agent_int.h"
 
 #include <errno.h>
@@ -17,10 +14,11 @@ static int open_dir(int parent, const char *path, int *ret_fd, struct err *err) 
     return err_os(err, errno, path, "cannot open the directory");
 }
 
-// A top directory: made if missing; ours or the daemon's, else somebody laid it out for us.
+// A top directory: made if missing; else it must be ours.
 static int open_top(const struct agent_options *options, const char *path, char **ret_path,
                     int *ret_fd, struct err *err) {
-    int rc = dir_make(AT_FDCWD, path, 0711, err);
+    // Others pass through to the API's socket; a user's own directories are nobody else's.
+    int rc = dir_make(AT_FDCWD, path, options->rootless ? 0700 : 0711, err);
     if (rc < 0) return rc;
     *ret_path = realpath(path, NULL);
     if (!*ret_path) return err_os(err, errno, path, "cannot resolve the directory");
@@ -32,14 +30,12 @@ static int open_top(const struct agent_options *options, const char *path, char 
     if (rc < 0) return rc;
     struct stat st;
     if (fstat(*ret_fd, &st) < 0) return err_os(err, errno, path, "cannot look at the directory");
-    if (st.st_uid != geteuid() && st.st_uid != options->daemon_uid) {
+    if (st.st_uid != geteuid()) {
         err_set(err, ERR_DENIED, 0, path, "the directory belongs to user %u", (unsigned)st.st_uid);
-        return err_next(err, "give it to root, or choose another one");
+        return err_next(err, "give it to the user who runs Trine, or choose another one");
     }
-    bool shared = options->daemon_gid != (gid_t)-1 && !options->rootless;
-    if (fchown(*ret_fd, geteuid(), shared ? options->daemon_gid : getegid()) < 0 ||
-        fchmod(*ret_fd, shared ? 01771 : 0711) < 0)
-        return err_os(err, errno, path, "cannot set owner and mode of the directory");
+    if (st.st_mode & 022 && fchmod(*ret_fd, st.st_mode & 07755) < 0)
+        return err_os(err, errno, path, "cannot keep others from writing in the directory");
     return 0;
 }
 

@@ -97,8 +97,11 @@ int container_create(const struct oci_spec *spec, const struct container_options
 // hooks. Closes gate_fd.
 int container_start(const struct oci_spec *spec, const struct container_options *options,
                     struct container_process *p, struct err *err);
-// The same for the other end of a FIFO that was given as gate_fd (opened inside `dirfd`).
+// The same, without hooks, for the other end of a FIFO that was given as gate_fd (in `dirfd`).
 int container_start_fifo(int dirfd, const char *name, struct err *err);
+// The poststart hooks alone. One that fails ends the container.
+int container_poststart(const struct oci_spec *spec, const struct container_options *options,
+                        pid_t pid, struct err *err);
 
 // A further process inside: joins every namespace of `target` by its pidfd, its cgroup, and becomes
 // what `process` says. `spec` is the container's (seccomp, apparmor). Of options: id, cgroups,

@@ -22,7 +22,6 @@ struct connection {
 };
 
 static void connection_free(struct connection *c) {
-    if (wire_channel_fd(c->channel) >= 0) supervisor_socket_finish(wire_channel_fd(c->channel));
     list_remove(&c->link);
     c->supervisor->n_connections--;
     wire_channel_free(c->channel);
@@ -84,7 +83,6 @@ static void on_listen(struct loop_source *source, int fd, uint32_t events, void 
     struct err err = {0};
     if (check_peer(s, sock, &err) < 0) {
         wire_send_failure(sock, 0, &err);
-        supervisor_socket_finish(sock);
         close(sock);
         return;
     }

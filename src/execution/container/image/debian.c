@@ -188,12 +188,13 @@ static int start_child(struct debian *d, struct err *err) {
 // "I: installing essential packages..." is a step; other lines are kept for the case of failure.
 static void take_line(struct debian *d) {
     char *line = d->line;
+    bool step = d->line_len > 3 && memcmp(line + d->line_len - 3, "...", 3) == 0;
     while (d->line_len > 0 && strchr(".\r ", line[d->line_len - 1])) d->line_len--;
     line[d->line_len] = '\0';
     d->line_len = 0;
     if (!*line) return;
     if (str_starts(line, "I: ")) {
-        report_progress(d->report, line + 3, 0, 0);
+        if (step) report_progress(d->report, line + 3, 0, 0);
         return;
     }
     if (strcmp(line, "done") == 0) return;

@@ -8,21 +8,26 @@
 #include "host/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define IN_SIZE ((size_t)1 << 18)
 #define OUT_SIZE ((size_t)1 << 18)
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// The blob on its way out.
+// The blob on its way out. Deflate's output depends on how its input is cut, and a pipe cuts it by
+// chance: blocks of one size make the same content the same blob.
 struct packer {
     struct gzip *gzip;
     struct hasher *hasher;
     uint64_t size;
     int fd;
-    uint8_t out[OUT_SIZE];
+    size_t in_size;
+    uint8_t in[IN_SIZE], out[OUT_SIZE];
 };
 
 static void packer_free(struct packer **packer) {
@@ -32,9 +37,9 @@ static void packer_free(struct packer **packer) {
     free(*packer);
 }
 
-static int pack_some(struct packer *p, const uint8_t *data, size_t size, bool last,
-                     struct err *err) {
-    struct gzip_io io = {.in = data, .in_size = size};
+static int pack_block(struct packer *p, bool last, struct err *err) {
+    struct gzip_io io = {.in = p->in, .in_size = p->in_size};
+    p->in_size = 0;
     for (;;) {
         io.out = p->out;
         io.out_size = OUT_SIZE;
@@ -50,7 +55,17 @@ static int pack_some(struct packer *p, const uint8_t *data, size_t size, bool la
 }
 
 static int pack_sink(void *arg, const uint8_t *data, size_t size, struct err *err) {
-    return pack_some(arg, data, size, false, err);
+    struct packer *p = arg;
+    while (size > 0) {
+        size_t n = size < IN_SIZE - p->in_size ? size : IN_SIZE - p->in_size;
+        memcpy(p->in + p->in_size, data, n);
+        p->in_size += n;
+        data += n;
+        size -= n;
+        int r = p->in_size == IN_SIZE ? pack_block(p, false, err) : 0;
+        if (r < 0) return r;
+    }
+    return 0;
 }
 
 struct rootfs_layer {
@@ -73,7 +88,7 @@ static int pass(struct import *im, struct stream *in, struct packer *packer, int
     int r = layer_unpack(tar, root_fd, &options, &stats, err);
     if (r == 0 && stats.entries == 0)
         r = err_set(err, ERR_CORRUPT, 0, "input", "the archive holds no files");
-    if (r == 0) r = pack_some(packer, NULL, 0, true, err);
+    if (r == 0) r = pack_block(packer, true, err);
     if (r == 0) r = hasher_end(hasher, &ret->info.diff_id);
     if (r == 0) r = hasher_end(packer->hasher, &ret->blob.digest);
     ret->blob.size = packer->size;
@@ -84,18 +99,27 @@ static int pass(struct import *im, struct stream *in, struct packer *packer, int
     return r;
 }
 
-// When the store has the layer from an earlier import, its blob is the one to name.
+// The store has the layer from an earlier import: then the blob of that one is the one to name.
+static bool use_known_blob(struct import *im, struct rootfs_layer *layer,
+                           const struct layer_info *known) {
+    struct stat st;
+    if (fstatat(im->store->blobs_fd, digest_hex(&known->blob), &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    layer->blob.digest = known->blob;
+    layer->blob.size = (uint64_t)st.st_size;
+    return true;
+}
+
 static int keep(struct import *im, struct rootfs_layer *layer, const char *blob_temp,
                 const char *dir_temp, struct err *err) {
     char name[STORE_NAME_SIZE], file[STORE_NAME_SIZE + 8], temp[STORE_NAME_SIZE];
     struct layer_info known;
-    int r = store_find_layer(im->store, &layer->info.chain_id, &known, err);
-    if (r < 0) return r;
-    if (!store_has_blob(im->store, &layer->blob.digest)) {
-        int b = batch_add(&im->batch, STORE_BLOB, blob_temp, digest_hex(&layer->blob.digest), err);
-        if (b < 0) return b;
-    }
-    if (r > 0) return 0;
+    int found = store_find_layer(im->store, &layer->info.chain_id, &known, err), r = 0;
+    if (found < 0) return found;
+    if (found > 0 && use_known_blob(im, layer, &known)) return 0;
+    if (!store_has_blob(im->store, &layer->blob.digest))
+        r = batch_add(&im->batch, STORE_BLOB, blob_temp, digest_hex(&layer->blob.digest), err);
+    if (r < 0 || found > 0) return r;
     auto_free char *json = layer_info_json(&layer->info);
     if (!json) return err_os(err, ENOMEM, "layer", "no memory");
     store_layer_dir(&layer->info.chain_id, name);

@@ -29,6 +29,7 @@ struct args {
     enum image_format format;
     struct image_store_options options;
     bool quiet;
+    int wire_fd; // 0: none
     int64_t created_ns;
     bool epoch_set; // created_ns was given, not read from the clock
 };
@@ -37,6 +38,7 @@ struct run {
     const struct args *args;
     struct image_store *store; // NULL for verbs that need none
     struct image_report *report;
+    bool result_hidden;
     bool damaged; // verify found something
     char *result; // the verb's line of JSON; NULL: the verb wrote its output itself
 };
@@ -118,10 +120,11 @@ static int run_export(struct run *run, struct err *err) {
     const char *output = run->args->output ? run->args->output : "-";
     const struct args *args = run->args;
     if (!args->id) {
-        err_set(err, ERR_INVALID, 0, "flag --id", "it is missing");
+        err_set(err, ERR_INVALID, 0, "flag --id", "it is missing, and so is the operand");
         return err_next(err, "name the image to export; 'trine-image ls' shows what there is");
     }
-    if (strcmp(output, "-") == 0 && isatty(STDOUT_FILENO) == 1) {
+    run->result_hidden = strcmp(output, "-") == 0; // the archive is on standard output
+    if (run->result_hidden && isatty(STDOUT_FILENO) == 1) {
         err_set(err, ERR_INVALID, 0, "output", "an archive is not written to a terminal");
         return err_next(err, "name a file with --output, or redirect standard output");
     }
@@ -134,7 +137,7 @@ static int run_export(struct run *run, struct err *err) {
         .format = args->format,
         .output_fd = fd,
     };
-    return image_export(run->store, &options, err);
+    return image_export(run->store, &options, &run->result, err);
 }
 
 static int run_pack(struct run *run, struct err *err) {
@@ -214,6 +217,7 @@ enum flag {
     FLAG_ID,
     FLAG_FORMAT,
     FLAG_OUTPUT,
+    FLAG_WIRE,
 };
 
 struct flag_info {
@@ -230,11 +234,13 @@ static const struct flag_info flags[] = {
     {"max-entries", "N", "files at most (10000000)", FLAG_MAX_ENTRIES, IMPORTS},
     {"max-ratio", "N", "unpacked to packed size of a layer at most (1100)", FLAG_MAX_RATIO,
      IMPORTS},
+    {"wire", "FD", "tell the agent, on this connection, instead of people", FLAG_WIRE, NULL},
     {"quiet", NULL, "no progress", FLAG_QUIET, NULL},
     {"help", NULL, "this text", FLAG_HELP, NULL},
     {"version", NULL, "the version", FLAG_VERSION, NULL},
     {"input", "FILE", "file or directory to read, - for standard input", FLAG_INPUT, "|import|"},
-    {"type", "WORD", "auto, oci, docker or rootfs", FLAG_TYPE, "|import|"},
+    {"type", "WORD", "auto, oci, docker or rootfs; for export as --format", FLAG_TYPE,
+     "|import|export|"},
     {"name", "NAME", "name to note in the record", FLAG_NAME, NAMERS},
     {"keep-file", "FILE", "ids of the images to keep, one a line", FLAG_KEEP_FILE, "|sweep|"},
     {"busybox", "PATH", "the static program (/bin/busybox)", FLAG_BUSYBOX, "|build-busybox|"},
@@ -259,7 +265,7 @@ static const struct verb verbs[] = {
      run_build_busybox},
     {"build-debian", "", "make a small Debian system from the host's mirrors", OPERAND_NONE, false,
      run_build_debian},
-    {"export", "", "write an image as a tar archive", OPERAND_NONE, false, run_export},
+    {"export", " [ID]", "write an image as a tar archive", OPERAND_ID_OPTIONAL, false, run_export},
     {"pack", " DIR", "write an OCI layout directory as a tar archive", OPERAND_DIR, true, run_pack},
     {"verify", " [ID]", "hash everything again and say what is damaged", OPERAND_ID_OPTIONAL, false,
      run_verify},
@@ -308,6 +314,8 @@ static int parse_mode(const char *word, enum image_mode *ret, struct err *err) {
 
 static int take_flag(struct args *args, int flag, const char *value, struct err *err) {
     struct image_limits *limits = &args->options.limits;
+    uint64_t fd;
+    int r;
     switch (flag) {
     case FLAG_STORE:
         args->store = value;
@@ -321,6 +329,10 @@ static int take_flag(struct args *args, int flag, const char *value, struct err 
                               err);
     case FLAG_MAX_RATIO:
         return text_parse_u64("flag --max-ratio", value, 1, UINT32_MAX, &limits->max_ratio, err);
+    case FLAG_WIRE:
+        r = text_parse_u64("flag --wire", value, 3, INT32_MAX, &fd, err);
+        if (r == 0) args->wire_fd = (int)fd;
+        return r;
     case FLAG_QUIET:
         args->quiet = true;
         return 0;
@@ -328,7 +340,10 @@ static int take_flag(struct args *args, int flag, const char *value, struct err 
         args->input = value;
         return 0;
     case FLAG_TYPE:
-        if (image_type_parse(value, &args->type) == 0) return 0;
+        if (image_type_parse(value, &args->type) == 0) {
+            if (args->type == IMAGE_TYPE_DOCKER) args->format = IMAGE_FORMAT_DOCKER;
+            return 0;
+        }
         err_set(err, ERR_INVALID, 0, "flag --type", "'%.40s' is not a type", value);
         return err_next(err, "use auto, oci, docker or rootfs");
     case FLAG_NAME:
@@ -441,29 +456,40 @@ static int run_verb(struct run *run, const struct verb *verb, struct err *err) {
         r = image_store_open(run->args->store, &run->args->options, run->report, &run->store, err);
     if (r == 0) r = verb->run(run, err);
     image_store_close(run->store);
-    if (r == 0 && run->result) report_result(run->report, run->result);
+    bool show = run->result && (!run->result_hidden || run->args->wire_fd > 0);
+    if (r == 0 && show) report_result(run->report, run->result);
     free(run->result);
     return r;
+}
+
+static void catch_signals(void) {
+    const struct sigaction action = {.sa_handler = on_stop}; // without SA_RESTART
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 int main(int argc, char **argv) {
     struct args args = {.store = STORE_DEFAULT, .options = {.limits = IMAGE_LIMITS_DEFAULT}};
     struct err err = {0};
     struct report_text text;
+    struct report_wire wire;
     const struct verb *verb = NULL;
-    const struct sigaction action = {.sa_handler = on_stop}; // without SA_RESTART
     int r = parse(argc, argv, &args, &verb, &err);
     if (r > 0) return 0;
-    if (r == 0) r = find_time(&args, &err);
     report_text_init(&text, args.quiet, &stop);
     struct run run = {.args = &args, .report = &text.report};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    catch_signals();
+    if (r == 0) r = find_time(&args, &err);
+    if (args.wire_fd > 0) {
+        int w = report_wire_init(&wire, args.wire_fd, &stop, r == 0 ? &err : NULL);
+        if (w == 0) run.report = &wire.report;
+        if (r == 0) r = w;
+    }
     if (r == 0) r = run_verb(&run, verb, &err);
     if (r < 0) report_failure(run.report, &err);
     strv_free(&args.names);
     strv_free(&args.packages);
-    if (r == 0 && run.damaged) return err_kind_exit(ERR_CORRUPT);
+    if (r == 0 && run.damaged && args.wire_fd == 0) return err_kind_exit(ERR_CORRUPT);
     return r < 0 ? err_kind_exit(err.kind) : 0;
 }

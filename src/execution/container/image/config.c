@@ -13,8 +13,9 @@
 #define STRINGS_MAX 4096
 #define STRING_MAX 131072 // the kernel's limit for one argument or variable
 #define LABELS_MAX 1024
-#define HISTORY_MAX 256
-#define HISTORY_TEXT_MAX 1024
+#define RUN_SIZE_MAX ((size_t)64 << 10) // of the record's "config"; a record travels as one message
+#define HISTORY_MAX 128
+#define HISTORY_TEXT_MAX 256
 
 void config_free(struct image_config *config) {
     json_decref(config->config);
@@ -149,6 +150,8 @@ static int parse_run(json_t *root, const char *object, json_t **ret, struct err 
     if (r == 0) r = copy_keys(from, "ExposedPorts", to, "exposed_ports", object, err);
     if (r == 0) r = copy_keys(from, "Volumes", to, "volumes", object, err);
     if (r == 0) r = copy_stop_signal(from, to, object, err);
+    if (r == 0 && json_dumpb(to, NULL, 0, JSON_COMPACT) > RUN_SIZE_MAX)
+        r = too_long("config", object, err);
     if (r == 0) *ret = json_incref(to);
     return r;
 }

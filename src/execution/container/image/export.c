@@ -24,6 +24,7 @@
 struct writer_to {
     int fd;
     struct image_report *report;
+    uint64_t bytes;
 };
 
 static int put(void *arg, const void *data, size_t size, struct err *err) {
@@ -31,6 +32,7 @@ static int put(void *arg, const void *data, size_t size, struct err *err) {
     if (report_cancelled(w->report))
         return err_set(err, ERR_CANCELLED, 0, "output", "the work was stopped on request");
     int r = file_write_all(w->fd, data, size);
+    w->bytes += size;
     return r < 0 ? err_os(err, -r, "output", "cannot write") : 0;
 }
 
@@ -185,24 +187,34 @@ static int check_names(const struct strv *names, struct err *err) {
     return 0;
 }
 
-int image_export(struct image_store *store, const struct image_export_options *options,
-                 struct err *err) {
-    struct image_record record;
-    struct writer_to w = {.fd = options->output_fd, .report = store->report};
+static int export_record(struct image_store *store, const struct image_record *record,
+                         const struct image_export_options *options, struct writer_to *w,
+                         struct err *err) {
     auto_strv struct strv names = {0};
-    int r = query_record(store, options->id, &record, err);
-    if (r < 0) return r;
     for (size_t i = 0; options->names && options->names[i]; i++)
         strv_add(&names, options->names[i]);
-    for (size_t i = 0; !options->names && i < record.names.len; i++)
-        strv_add(&names, record.names.items[i]);
-    r = check_names(&names, err);
-    if (r == 0 && options->format == IMAGE_FORMAT_OCI)
-        r = export_oci(store, &record, &names, &w, err);
-    else if (r == 0)
-        r = export_docker(store, &record, &names, &w, err);
+    for (size_t i = 0; !options->names && i < record->names.len; i++)
+        strv_add(&names, record->names.items[i]);
+    int r = check_names(&names, err);
+    if (r < 0) return r;
+    r = options->format == IMAGE_FORMAT_OCI ? export_oci(store, record, &names, w, err)
+                                            : export_docker(store, record, &names, w, err);
+    return r < 0 ? r : tar_write_end(put, w, err);
+}
+
+int image_export(struct image_store *store, const struct image_export_options *options,
+                 char **ret_json, struct err *err) {
+    struct image_record record;
+    struct writer_to w = {.fd = options->output_fd, .report = store->report};
+    int r = query_record(store, options->id, &record, err);
+    if (r < 0) return r;
+    r = export_record(store, &record, options, &w, err);
+    auto_json json_t *json =
+        json_pack("{s:s, s:I}", "id", record.id.text, "bytes", (json_int_t)w.bytes);
     record_free(&record);
-    return r < 0 ? r : tar_write_end(put, &w, err);
+    if (r < 0) return r;
+    *ret_json = json ? json_line(json) : NULL;
+    return *ret_json ? 0 : err_os(err, ENOMEM, "result", "no memory to write it");
 }
 
 static int add_blob_name(int dirfd, const char *name, void *arg) {

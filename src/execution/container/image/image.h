@@ -115,8 +115,9 @@ struct image_export_options {
     enum image_format format;
     int output_fd; // borrowed
 };
+// *ret_json: {"id","bytes"}, the caller's.
 int image_export(struct image_store *store, const struct image_export_options *options,
-                 struct err *err);
+                 char **ret_json, struct err *err);
 // Write a directory that is an OCI layout as a tar stream; nothing else in it is read. No store.
 int image_pack(int dir_fd, int output_fd, struct image_report *report, struct err *err);
 

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define RESULT_MAX ((size_t)128 << 10)
+
 int image_type_parse(const char *word, enum image_type *ret) {
     static const char *const words[] = {"auto", "oci", "docker", "rootfs"};
     for (size_t i = 0; i < array_len(words); i++)
@@ -79,6 +81,17 @@ static int wait_for_gate(struct import *im, struct err *err) {
     return n == 1 ? 0 : err_set(err, ERR_CANCELLED, 0, "import", "its source did not finish");
 }
 
+// One message of the wire: where many images make too long a result, it leaves their history out,
+// which their records keep.
+static char *result_line(const json_t *root, json_t *list) {
+    char *text = json_line(root);
+    if (!text || strlen(text) <= RESULT_MAX) return text;
+    free(text);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        json_object_del(json_array_get(list, i), "history");
+    return json_line(root);
+}
+
 int import_finish(struct import *im, char **ret_json, struct err *err) {
     auto_json json_t *root = json_object();
     json_t *list = json_array();
@@ -88,7 +101,7 @@ int import_finish(struct import *im, char **ret_json, struct err *err) {
         r = write_record(im, &im->records.items[i], list, err);
     if (r == 0) r = wait_for_gate(im, err);
     if (r < 0) return r;
-    auto_free char *text = json_line(root);
+    auto_free char *text = result_line(root, list);
     if (!text) return err_os(err, ENOMEM, "import", "no memory for its result");
     report_progress(im->store->report, "saving", 0, 0);
     r = batch_commit(im->store, &im->batch, err);

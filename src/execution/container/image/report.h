@@ -26,4 +26,15 @@ struct report_text {
 };
 void report_text_init(struct report_text *text, bool quiet, const volatile int *stop);
 
+// For the agent: typed messages on a SOCK_SEQPACKET connection (wire/channel.h), after the handshake.
+// Progress is told at most ten times a second, except for new steps; warnings are steps.
+struct report_wire {
+    struct image_report report;
+    int sock; // borrowed
+    const volatile int *stop;
+    char last_step[128];
+    int64_t last_ns;
+};
+int report_wire_init(struct report_wire *wire, int sock, const volatile int *stop, struct err *err);
+
 #endif

@@ -85,12 +85,12 @@ static int create_from(struct plan *plan, struct container_process *ret, struct 
     if (r < 0) return r;
     struct launch l = {.plan = plan, .body = child_init, .gate = inside, .gate_peer = gate};
     r = launch_start(&l, err);
+    ret->pid = l.pid; // also of one that failed: whoever is its parent has to reap it
     if (gate >= 0) close(inside);
     if (r < 0) return r;
     r = launch_converse(&l, false, &console, err);
     if (r == 0) r = finish(&l, &console, ret, err);
     if (r < 0) {
-        ret->pid = l.pid;
         launch_abort(&l);
     } else {
         ret->gate_fd = take_fd(gate);

@@ -57,6 +57,7 @@ static int run(struct plan *plan, struct container_process *ret, struct err *err
     auto_close int console = -1;
     struct launch l = {.plan = plan, .body = exec_body, .gate = -1, .gate_peer = -1};
     int r = launch_start(&l, err);
+    ret->pid = l.pid;
     if (r < 0) return r;
     r = launch_converse(&l, true, &console, err);
     if (r == 0 && console >= 0 && plan->options->console_socket >= 0) {
@@ -65,7 +66,6 @@ static int run(struct plan *plan, struct container_process *ret, struct err *err
         close(take_fd(console));
         if (n < 0) r = err_os(err, (int)-n, "console socket", "cannot hand the terminal over");
     }
-    ret->pid = l.pid;
     if (r == 0) {
         if (process_start_time(l.pid, &ret->start_time) < 0) ret->start_time = 0;
         ret->pidfd = take_fd(l.pidfd);

@@ -299,7 +299,8 @@ static void daemon_close(struct daemon *d) {
 }
 
 int daemon_run(const struct daemon_options *options, struct err *err) {
-    struct daemon d = {.options = options, .lock_fd = -1, .listen_fd = -1, .agent_fd = -1, .log_fd = -1};
+    struct daemon d = {
+        .options = options, .lock_fd = -1, .listen_fd = -1, .agent_fd = -1, .log_fd = -1};
     struct tokens *tokens = NULL;
     d.cloud.clock = clock_system();
     d.cloud.rootless = geteuid() != 0;

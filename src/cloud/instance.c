@@ -141,7 +141,7 @@ static json_t *status_of(json_t *doc) {
     return status;
 }
 
-// Move to a state: the document says so, an event tells it, waiting operations hear it. `set` is merged into status.
+// Move to a state: the document says so, an event tells it, waiting operations hear it. `set` (stolen) is merged into status and told in the event.
 static void set_state(struct instance *inst, enum instance_state state, const char *event,
                       json_t *set) {
     inst->state = state;
@@ -152,7 +152,8 @@ static void set_state(struct instance *inst, enum instance_state state, const ch
     json_object_set_new(doc, "desired", json_string(desired_words[inst->desired]));
     struct err err = {0};
     // Observed state is written without waiting for the disk: after a power cut no workload lives anyway.
-    if (instance_write(inst, doc, event, set, false, &err) < 0)
+    if (!event) json_decref(set);
+    if (instance_write(inst, doc, event, event ? set : NULL, false, &err) < 0)
         LOG_ERROR("cannot record the state of an instance", "name=%s state=%s cause=\"%s\"",
                   inst->name, state_words[state], err.cause);
 }
@@ -389,10 +390,7 @@ void instance_report_running(struct instance *inst, int pid, int64_t started_ns)
     if (fresh) inst->starts++;
     json_t *set = json_pack("{s:i, s:o}", "pid", pid, "started_at", json_time(started_ns));
     if (inst->warnings) json_object_set(set, "warnings", inst->warnings);
-    // A daemon that finds a stopping instance goes on stopping it.
-    if (fresh || inst->desired != DESIRED_RUNNING)
-        set_state(inst, INSTANCE_RUNNING, fresh ? "instance.started" : NULL, set);
-    json_decref(set);
+    set_state(inst, INSTANCE_RUNNING, fresh ? "instance.started" : NULL, set);
     reconcile(inst);
 }
 
@@ -428,7 +426,6 @@ void instance_report_start_failed(struct instance *inst, const struct err *why) 
     json_t *set =
         json_pack("{s:n, s:s, s:o}", "pid", "reason", text, "finished_at", json_now(inst->cloud));
     set_state(inst, INSTANCE_FAILED, "instance.failed", set);
-    json_decref(set);
     instance_goals_fail(inst, why);
     instance_after_end(inst, 125, false);
     reconcile(inst);
@@ -448,7 +445,6 @@ void instance_report_exit(struct instance *inst, const struct instance_exit *exi
                   exit->finished_ns ? json_time(exit->finished_ns) : json_now(inst->cloud),
                   "reason", exit->reason ? exit->reason : "");
     set_state(inst, INSTANCE_EXITED, "instance.exited", set);
-    json_decref(set);
     instance_after_end(inst, exit->exit_code, exit->oom_killed);
     if (!again && inst->remove_on_exit)
         set_state(inst, INSTANCE_REMOVING, "instance.removing", NULL);

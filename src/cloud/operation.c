@@ -34,6 +34,10 @@ static void operation_key(const char *id, char *buf, size_t size) {
     object_key(OBJECT_OPERATION, "", id, buf, size, NULL);
 }
 
+static bool unended(const json_t *doc) {
+    return strcmp(json_text(doc, "state"), "running") == 0;
+}
+
 // Ended operations beyond OPERATIONS_KEPT go, oldest first (ids sort by age).
 struct oldest {
     struct changes *changes;
@@ -43,7 +47,10 @@ struct oldest {
 static bool drop_oldest(struct object *object, void *arg) {
     struct oldest *o = arg;
     if (o->excess == 0) return false;
-    if (strstr(object->text, "\"state\":\"running\"")) return true;
+    json_t *doc = object_doc(object);
+    bool keep = unended(doc);
+    json_decref(doc);
+    if (keep) return true;
     changes_delete(o->changes, object->key, CHANGES_ANY);
     o->excess--;
     return true;
@@ -74,8 +81,11 @@ struct unfinished {
 
 static bool mark_interrupted(struct object *object, void *arg) {
     struct unfinished *u = arg;
-    if (!strstr(object->text, "\"state\":\"running\"")) return true;
     json_t *doc = object_doc(object);
+    if (!unended(doc)) {
+        json_decref(doc);
+        return true;
+    }
     struct err why = {0};
     err_set(&why, ERR_UNAVAILABLE, 0, json_text(doc, "verb"),
             "interrupted: the daemon ended before the operation did");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Level `container`: the agent makes the bundle and starts a shim; afterwards the daemon talks to the shim itself.
 //
-// A `link` is what the daemon holds of one workload: the control connection and the questions that are open. It may
-// outlive its instance while the agent still owes answers (release): then the answers only free it.
+// A `link` is what the daemon holds of one workload: the control connection and the questions that are open. Release
+// ends both: questions to the shim are answered with an error, those to the agent are forgotten.
 #include "cloud/kind.h"
 
 #include "base/list.h"
@@ -18,15 +18,16 @@
 #include <unistd.h>
 
 struct link {
-    struct instance *inst; // NULL once released
+    struct instance *inst;
     struct wire_channel *shim;
     struct list asks;
 };
 
 struct ask {
     struct list link_node;
-    struct link *link; // NULL once released (questions to the agent only)
+    struct link *link;
     bool of_shim;
+    uint32_t seq;
     void (*done)(struct link *link, struct wire_packet *packet, const struct err *err,
                  struct ask *ask);
     kind_answer_fn *fn;
@@ -61,9 +62,10 @@ static void put_question(struct link *link, struct ask question, enum wire_id id
     struct err err = {0};
     int rc = 0;
     if (!ask->of_shim)
-        rc = cloud_ask_agent(link->inst->cloud, id, message, NULL, 0, ask_done, ask, NULL, &err);
+        rc = cloud_ask_agent(link->inst->cloud, id, message, NULL, 0, ask_done, ask, &ask->seq,
+                             &err);
     else if (link->shim)
-        rc = wire_channel_call(link->shim, id, message, NULL, 0, ask_done, ask, NULL, &err);
+        rc = wire_channel_call(link->shim, id, message, NULL, 0, ask_done, ask, &ask->seq, &err);
     else
         rc = err_set(&err, ERR_STATE, 0, link->inst->name, "the instance does not run");
     if (rc < 0) ask_done(NULL, &err, ask);
@@ -88,8 +90,8 @@ static void container_release(struct instance *inst) {
     drop_shim(link);
     struct ask *ask;
     list_each (&link->asks, ask, struct ask, link_node) {
-        list_remove(&ask->link_node);
-        ask->link = NULL;
+        if (inst->cloud->agent) wire_channel_forget(inst->cloud->agent, ask->seq);
+        free(ask);
     }
     free(link);
 }
@@ -98,7 +100,6 @@ static void container_release(struct instance *inst) {
 
 static void on_exit_record(struct link *link, struct wire_packet *packet, const struct err *err,
                            struct ask *ask) {
-    if (!link) return;
     struct wire_agent_exit record = {0};
     struct arena *arena auto_arena = arena_new(8192);
     struct err why = {0};
@@ -212,7 +213,6 @@ static void on_started(struct link *link, struct wire_packet *packet, const stru
 
 static void on_made(struct link *link, struct wire_packet *packet, const struct err *err,
                     struct ask *ask) {
-    if (!link) return; // released meanwhile: clearing removes what was made
     struct err why = {0};
     struct arena *arena auto_arena = arena_new(65536);
     struct wire_agent_instance_made made = {0};
@@ -351,7 +351,6 @@ static void on_queried(struct link *link, struct wire_packet *packet, const stru
 
 static void on_connected(struct link *link, struct wire_packet *packet, const struct err *err,
                          struct ask *ask) {
-    if (!link) return;
     struct err why = {0};
     if (err || open_shim(link, packet, &why) < 0) {
         ask_exit_record(link, false);
@@ -454,7 +453,7 @@ static void container_update(struct instance *inst, json_t *limits, kind_answer_
 
 static void on_cleared(struct link *link, struct wire_packet *packet, const struct err *err,
                        struct ask *ask) {
-    if (link) instance_report_cleared(link->inst, err);
+    instance_report_cleared(link->inst, err);
 }
 
 static void container_clear(struct instance *inst, bool all) {

@@ -124,12 +124,16 @@ int image_arguments(const struct wire_agent_image_job *job, const char *state_di
     strv_printf(argv, "%d", IMAGE_WIRE_FD);
     if (verb->stream == STREAM_INPUT) add_option(argv, "--input", "-");
     if (verb->stream == STREAM_OUTPUT) add_option(argv, "--output", "-");
-    if (job->type[0]) add_option(argv, "--type", job->type);
+    if (job->type[0])
+        add_option(argv, verb->stream == STREAM_OUTPUT ? "--format" : "--type", job->type);
     add_options(argv, "--name", job->names);
     if (job->suite[0]) add_option(argv, "--suite", job->suite);
     add_options(argv, "--package", job->packages);
     if (verb->stream == STREAM_KEEP) add_option(argv, "--keep-file", "/dev/stdin");
-    if (job->id[0]) strv_add(argv, job->id);
+    if (job->id[0] && verb->stream == STREAM_OUTPUT)
+        add_option(argv, "--id", job->id);
+    else if (job->id[0])
+        strv_add(argv, job->id);
     *ret_stream = (struct image_stream){.fd = -1,
                                         .to = verb->stream == STREAM_OUTPUT ? 1 : 0,
                                         .keep_list = verb->stream == STREAM_KEEP};

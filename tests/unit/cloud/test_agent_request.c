@@ -209,7 +209,12 @@ static void image_jobs(void **state) {
     assert_null(job_line((job){.verb = "import", .suite = "bookworm"}, 1, &line));
     assert_null(job_line((job){.verb = "import", .names = STRINGS("--store")}, 1, &line));
     assert_null(job_line((job){.verb = "rm"}, 0, &line));
-    assert_non_null(job_line((job){.verb = "export", .id = SHA, .type = "docker"}, 1, &line));
+    text = job_line((job){.verb = "export", .id = SHA, .type = "docker"}, 1, &line);
+    assert_non_null(text);
+    assert_non_null(strstr(text, " --output - --format docker --id " SHA));
+    text = job_line((job){.verb = "verify", .id = SHA}, 0, &line);
+    assert_non_null(text);
+    assert_true(str_ends(text, " " SHA));
     assert_null(job_line((job){.verb = "export"}, 1, &line));
     assert_null(job_line((job){.verb = "export", .id = "sha256:12"}, 1, &line));
     assert_null(job_line((job){.verb = "build-debian", .packages = STRINGS("a b")}, 0, &line));

@@ -18,6 +18,7 @@
 //   control/trine.db              desired and observed state; alone owned by the daemon's user
 //   images/                       image store (root; trine-image)
 //   instances/<id>/upper, work    overlay directories (root)
+//   instances/<id>/etc/           resolv.conf, hosts, hostname, mounted over those of the image (root)
 //   instances/<id>/log, log.1 …   output, one line an entry in the CRI log format:
 //       "2026-11-21T09:44:00.123456789Z stdout F text"; P marks a part of a longer line
 //   volumes/<id>/data             a volume as a named directory (root)
@@ -38,6 +39,7 @@
 #define LAYOUT_IMAGES "images"
 #define LAYOUT_UPPER "upper"
 #define LAYOUT_WORK "work"
+#define LAYOUT_ETC "etc"
 #define LAYOUT_LOG "log"
 #define LAYOUT_VOLUMES "volumes"
 #define LAYOUT_VOLUME_DATA "data"

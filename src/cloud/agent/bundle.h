@@ -9,7 +9,7 @@
 
 // What the host and the agent bring in.
 struct bundle_host {
-    const char *state_dir, *run_dir; // absolute
+    const char *state_dir; // absolute
     bool rootless;
     bool tty_group;        // group 5 exists in our user namespace (devpts wants it)
     bool cgroup_mount;     // a private view of the control groups can be mounted
@@ -22,7 +22,7 @@ int bundle_build(const struct wire_agent_instance_create *request,
                  const struct request_mount *mounts, size_t n_mounts,
                  const struct bundle_host *host, char **ret_json, struct err *err);
 
-// Files of the run directory that are mounted below /etc.
+// Files of the instance that are mounted below /etc.
 #define BUNDLE_RESOLV_CONF "resolv.conf"
 #define BUNDLE_HOSTS "hosts"
 #define BUNDLE_HOSTNAME "hostname"

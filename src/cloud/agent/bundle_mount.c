@@ -105,8 +105,9 @@ static bool user_mounts(const struct bundle *b, const char *destination) {
 static void add_etc(json_t *list, const struct bundle *b, const char *file) {
     char *destination auto_free = mem_printf("/etc/%s", file);
     if (user_mounts(b, destination)) return;
-    char *source auto_free =
-        mem_printf("%s/" LAYOUT_INSTANCES "/%s/%s", b->host->run_dir, b->request->id, file);
+    // Not from the bundle: its directory is where the runtime mounts the root.
+    char *source auto_free = mem_printf("%s/" LAYOUT_INSTANCES "/%s/" LAYOUT_ETC "/%s",
+                                        b->host->state_dir, b->request->id, file);
     static const char *const options[] = {"bind", "rprivate", "nosuid", "nodev", "noexec"};
     add_mount(list, destination, "bind", source, bundle_strings(options, array_len(options)));
 }

@@ -96,8 +96,19 @@ static int resolve_mounts(struct agent *agent, struct request_mount *mounts, siz
     return rc;
 }
 
+// An earlier life of the instance may have left the directory with what it made of the files.
+static int make_etc(struct agent *agent, const char *id, int *ret_dir, struct err *err) {
+    char path[64];
+    snprintf(path, sizeof(path), "%s/" LAYOUT_ETC, id);
+    int rc = dir_remove_tree(agent->state_instances_fd, path, err);
+    if (rc == 0 && mkdirat(agent->state_instances_fd, path, 0755) < 0)
+        rc = err_os(err, errno, LAYOUT_ETC, "cannot make the directory");
+    return rc < 0 ? rc : dir_open(agent->state_instances_fd, path, ret_dir, err);
+}
+
 // On the host's network the instance resolves names as the host does; alone it has none to ask.
-static int write_etc(int run_dir, const struct wire_agent_instance_create *r, struct err *err) {
+static int write_etc(struct agent *agent, const struct wire_agent_instance_create *r,
+                     struct err *err) {
     bool host = request_shares_host_network(r);
     char name[64];
     char *resolv auto_free = NULL;
@@ -111,10 +122,12 @@ static int write_etc(int run_dir, const struct wire_agent_instance_create *r, st
                                  "::1\tlocalhost ip6-localhost ip6-loopback\n");
     if (hosts.len && hosts.data[hosts.len - 1] != '\n') str_add_char(&hosts, '\n');
     str_printf(&hosts, "127.0.1.1\t%s\n", name);
-    int rc = write_new(run_dir, BUNDLE_RESOLV_CONF, resolv ? resolv : "", 0644, err);
-    if (rc == 0) rc = write_new(run_dir, BUNDLE_HOSTS, str_text(&hosts), 0644, err);
+    auto_close int dir = -1;
+    int rc = make_etc(agent, r->id, &dir, err);
+    if (rc == 0) rc = write_new(dir, BUNDLE_RESOLV_CONF, resolv ? resolv : "", 0644, err);
+    if (rc == 0) rc = write_new(dir, BUNDLE_HOSTS, str_text(&hosts), 0644, err);
     strcat(name, "\n");
-    if (rc == 0) rc = write_new(run_dir, BUNDLE_HOSTNAME, name, 0644, err);
+    if (rc == 0) rc = write_new(dir, BUNDLE_HOSTNAME, name, 0644, err);
     return rc;
 }
 
@@ -124,7 +137,6 @@ static int write_config(struct agent *agent, int run_dir,
     bool rootless = agent->options->rootless;
     struct bundle_host host = {
         .state_dir = agent->state_dir,
-        .run_dir = agent->run_dir,
         .rootless = rootless,
         .tty_group = agent->tty_group,
         // A user namespace may show control groups of version 2 only.
@@ -148,7 +160,7 @@ int instance_files_make(struct agent *agent, const struct wire_agent_instance_cr
     if (rc == 0) rc = dir_open(agent->run_instances_fd, request->id, &run_dir, err);
     if (rc == 0 && mkdirat(run_dir, LAYOUT_ROOTFS, 0755) < 0)
         rc = err_os(err, errno, LAYOUT_ROOTFS, "cannot make the mount point");
-    if (rc == 0) rc = write_etc(run_dir, request, err);
+    if (rc == 0) rc = write_etc(agent, request, err);
     if (rc == 0) rc = write_config(agent, run_dir, request, mounts, n_mounts, err);
     return rc;
 }

@@ -36,7 +36,6 @@ static const struct wire_agent_instance_create plain = {
     .cpuset_cpus = "",
 };
 static const struct bundle_host root_host = {.state_dir = "/s",
-                                             .run_dir = "/r",
                                              .tty_group = true,
                                              .cgroup_mount = true,
                                              .capabilities = ALL_CAPABILITIES};
@@ -124,7 +123,7 @@ static void root_and_system_mounts(void **state) {
                             order[i]);
     expect(mount_of(c, "/sys"), "options.3", "\"ro\"");
     expect(mount_of(c, "/dev/pts"), "options.5", "\"gid=5\"");
-    expect(mount_of(c, "/etc/hosts"), "source", "\"/r/instances/" ID "/hosts\"");
+    expect(mount_of(c, "/etc/hosts"), "source", "\"/s/instances/" ID "/etc/hosts\"");
     assert_non_null(mount_of(c, "/etc/resolv.conf"));
     assert_non_null(mount_of(c, "/etc/hostname"));
     json_decref(c);

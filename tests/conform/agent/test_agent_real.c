@@ -178,6 +178,74 @@ static void outlives_the_agent(void **state) {
     bed_remove(&bed);
 }
 
+static char *run_job(struct bed *bed, const struct wire_agent_image_job *job, int fd) {
+    struct wire_packet packet;
+    struct arena *arena auto_arena = arena_new(1 << 20);
+    struct wire_image_result result;
+    bed_call(bed, WIRE_AGENT_IMAGE_JOB, job, &fd, fd >= 0, WIRE_IMAGE_RESULT, &packet);
+    assert_int_equal(wire_decode_image_result(packet.payload, arena, &result, NULL), 0);
+    wire_packet_done(&packet);
+    return mem_strdup(result.json);
+}
+
+// The text of the first member of this name.
+static char *member(const char *json, const char *name) {
+    char *key auto_free = mem_printf("\"%s\":\"", name);
+    const char *at = strstr(json, key);
+    assert_non_null(at);
+    at += strlen(key);
+    return mem_strndup(at, strcspn(at, "\""));
+}
+
+static void image_jobs_make_what_runs(void **state) {
+    struct bed bed;
+    char id[ID_TEXT_SIZE], tar[] = "/tmp/trine-agent-tar-XXXXXX";
+    static const char *const names[] = {"box:1"};
+    bed_id(id);
+    make(&bed);
+    bed_start(&bed);
+    struct wire_agent_image_job build = {.verb = "build-busybox", .names = {names, 1}};
+    char *built auto_free = run_job(&bed, &build, -1);
+    char *image auto_free = member(built, "id"), *layer auto_free = member(built, "dir");
+    expect_in(built, "box:1");
+
+    const char *layers[] = {layer};
+    struct wire_agent_instance_create r = script(id, "ls -l /bin/ls; id -u");
+    r.layers = (struct wire_strings){layers, 1};
+    struct wire_agent_exit end;
+    struct arena *arena auto_arena = arena_new(65536);
+    int sock = create(&bed, &r);
+    start(sock);
+    wait_for_end(&bed, id, arena, &end);
+    close(sock);
+    char *log auto_free = read_log(&bed, id);
+    expect_in(log, "stdout F 0");
+    assert_int_equal(end.exit_code, 0);
+    bed_clear(&bed, id, true);
+
+    auto_close int fd = mkstemp(tar);
+    unlink(tar);
+    struct wire_agent_image_job export = {.verb = "export", .id = image, .type = "oci"};
+    free(run_job(&bed, &export, fd));
+    assert_true(lseek(fd, 0, SEEK_END) > 100000);
+    free(run_job(&bed, &(struct wire_agent_image_job){.verb = "sweep"}, -1));
+    char *path auto_free = mem_printf("state/images/layers/%s", layer);
+    assert_false(bed_exists(&bed, path, ""));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    char *imported auto_free =
+        run_job(&bed, &(struct wire_agent_image_job){.verb = "import", .type = "auto"}, fd);
+    char *again auto_free = member(imported, "id");
+    assert_string_equal(again, image);
+    assert_true(bed_exists(&bed, path, ""));
+    free(run_job(&bed, &(struct wire_agent_image_job){.verb = "verify"}, -1));
+    struct err err;
+    struct wire_agent_image_job bad = {.verb = "import", .type = "oci"};
+    auto_close int null = open("/dev/null", O_RDONLY);
+    bed_refused(&bed, WIRE_AGENT_IMAGE_JOB, &bad, &null, 1, &err);
+    bed_end(&bed);
+    bed_remove(&bed);
+}
+
 static void killed_while_creating(void **state) {
     struct bed bed;
     make(&bed);
@@ -212,6 +280,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_a_program),
         cmocka_unit_test(outlives_the_agent),
+        cmocka_unit_test(image_jobs_make_what_runs),
         cmocka_unit_test(killed_while_creating),
     };
     int failed = cmocka_run_group_tests_name("agent real", tests, NULL, NULL);

@@ -168,8 +168,8 @@ def check_parameter(api, where, p):
     plain = api.schemas.resolve(where, p["schema"])
     if plain["type"] == "array":
         plain = api.schemas.resolve(where, plain["items"])
-    if plain["type"] not in ("string", "integer", "boolean", "number"):
-        raise Bad(f"{where}: a parameter is a string, a number, a boolean or an array of them")
+    if plain["type"] not in ("string", "integer", "boolean"):
+        raise Bad(f"{where}: a parameter is a string, an integer, a boolean or an array of them")
 
 
 def check_operation(api, name, op):

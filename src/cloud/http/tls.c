@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTPS: a TCP socket, a certificate and its key.
+#include "cloud/http/http_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PEM_MAX ((size_t)256 << 10)
+
+static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *ret,
+                         socklen_t *ret_size) {
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+    *ret = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *ret_size = sizeof(*v4);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *ret_size = sizeof(*v6);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static int listen_tcp(const char *address, uint16_t port, int *ret_fd, struct err *err) {
+    struct sockaddr_storage sa;
+    socklen_t size;
+    char object[96];
+    snprintf(object, sizeof(object), "address %.64s", address);
+    if (parse_address(address, port, &sa, &size) < 0) {
+        err_set(err, ERR_INVALID, 0, object, "it is not an IP address");
+        return err_next(err, "give one such as 127.0.0.1 or ::1");
+    }
+    int fd auto_close = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1;
+    if (fd < 0) return err_os(err, errno, object, "no socket for HTTPS");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)); // taken over by what it accepts
+    if (bind(fd, (struct sockaddr *)&sa, size) < 0)
+        return err_os(err, errno, object, "HTTPS cannot be served on port %u", port);
+    if (listen(fd, SOMAXCONN) < 0) return err_os(err, errno, object, "HTTPS cannot be served");
+    *ret_fd = take_fd(fd);
+    return 0;
+}
+
+int http_listen_tls(struct http_server *server, const char *address, uint16_t port,
+                    const char *cert_file, const char *key_file, http_authorise_fn *authorise,
+                    void *arg, struct err *err) {
+    char *cert auto_free = NULL, *key auto_free = NULL;
+    int fd auto_close = -1;
+    size_t cert_size = 0, key_size = 0;
+    int r = file_read(AT_FDCWD, cert_file, PEM_MAX, &cert, &cert_size, err);
+    if (r == 0) r = file_read(AT_FDCWD, key_file, PEM_MAX, &key, &key_size, err);
+    if (r == 0) r = listen_tcp(address, port, &fd, err);
+    struct http_face *face;
+    if (r == 0) r = face_start(server, take_fd(fd), cert, key, &face, err);
+    if (key) explicit_bzero(key, key_size);
+    if (r < 0) return r;
+    face->authorise = authorise;
+    face->authorise_arg = arg;
+    return 0;
+}

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define FLUSH_NS (2 * SEC_NS) // for readers that hang when the container has ended
+#define HELLO_MS 1000
 
 static void ignore_signal(int signo) {
     (void)signo;
@@ -64,6 +65,9 @@ static void reap(int signo, void *arg) {
 }
 
 static int step_make_loop(struct supervisor *s, struct err *err) {
+    s->frame =
+        mem_try_resize(NULL, STREAM_FRAME_MAX, 1); // not zeroed: untouched pages cost nothing
+    if (!s->frame) return err_set(err, ERR_NO_SPACE, ENOMEM, "supervisor", "cannot get its buffer");
     int rc = loop_new(clock_system(), &s->loop, err);
     if (rc == 0) rc = loop_add_signal(s->loop, SIGCHLD, reap, s, err);
     if (rc == 0) supervisor_stdio_init(&s->stdio, s->loop, s->frame);
@@ -147,7 +151,7 @@ static int supervisor_create(struct supervisor *s, struct err *err) {
         int rc = steps[i](s, err);
         if (rc < 0) return rc;
     }
-    malloc_trim(0);
+    malloc_trim(0); // there is one supervisor for each container, and nearly all of them wait
     return 0;
 }
 
@@ -265,6 +269,14 @@ static void supervisor_undo(struct supervisor *s) {
     unlinkat(s->dir_fd, LAYOUT_SHIM_PID, 0);
 }
 
+// In place of our hello. Theirs is waited for, so that they do not meet a closed socket first.
+static void tell_failure(struct supervisor *s, const struct err *why) {
+    struct wire_packet hello;
+    wire_send_failure(s->control, 0, why);
+    if (wire_receive(s->control, HELLO_MS, &hello, NULL) == 0) wire_packet_done(&hello);
+    supervisor_socket_finish(s->control);
+}
+
 static void supervisor_free(struct supervisor *s) {
     if (s->loop) {
         supervisor_exec_free_all(s);
@@ -278,6 +290,7 @@ static void supervisor_free(struct supervisor *s) {
     if (s->dir_fd >= 0) close(s->dir_fd);
     if (s->bundle_fd >= 0) close(s->bundle_fd);
     if (s->control >= 0) close(s->control);
+    free(s->frame);
     free(s->bundle);
     free(s->cache_dir);
     free(s);
@@ -295,7 +308,7 @@ int supervisor_run(const struct supervisor_options *options, struct err *err) {
     int rc = supervisor_create(s, &why);
     if (rc < 0) {
         supervisor_undo(s);
-        if (s->control >= 0) wire_send_failure(s->control, 0, &why);
+        if (s->control >= 0) tell_failure(s, &why);
         if (err) *err = why;
     } else {
         // Not even a broken loop may leave the container without its supervisor.

@@ -27,6 +27,12 @@ struct client {
     struct list frames; // found no room in the socket
 };
 
+void supervisor_socket_finish(int sock) {
+    uint8_t byte;
+    shutdown(sock, SHUT_RD);
+    while (recv(sock, &byte, sizeof(byte), MSG_DONTWAIT) > 0) continue;
+}
+
 static bool client_blocked(const struct client *client) {
     return !list_empty(&client->frames);
 }
@@ -48,6 +54,7 @@ static void client_free(struct client *client) {
     struct supervisor_stdio *stdio = client->stdio;
     list_remove(&client->link);
     loop_remove(client->source);
+    supervisor_socket_finish(client->sock);
     close(client->sock);
     bool blocked = client_blocked(client);
     frames_free(client);

@@ -22,6 +22,7 @@ struct connection {
 };
 
 static void connection_free(struct connection *c) {
+    if (wire_channel_fd(c->channel) >= 0) supervisor_socket_finish(wire_channel_fd(c->channel));
     list_remove(&c->link);
     c->supervisor->n_connections--;
     wire_channel_free(c->channel);
@@ -83,6 +84,7 @@ static void on_listen(struct loop_source *source, int fd, uint32_t events, void 
     struct err err = {0};
     if (check_peer(s, sock, &err) < 0) {
         wire_send_failure(sock, 0, &err);
+        supervisor_socket_finish(sock);
         close(sock);
         return;
     }

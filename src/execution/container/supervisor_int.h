@@ -45,7 +45,7 @@ struct supervisor {
     size_t n_connections;
     int listen_fd;
     struct loop_source *listen_source;
-    uint8_t frame[STREAM_FRAME_MAX]; // shared by all streams
+    uint8_t *frame; // STREAM_FRAME_MAX bytes, shared by all streams
 };
 
 // supervisor.c

@@ -114,7 +114,7 @@ static void log_entry_add(struct supervisor_log *log, enum stream_channel channe
 
 // False: no memory to keep it.
 static bool line_keep(struct supervisor_log_line *line, const char *text, size_t size) {
-    if (!line->text) line->text = mem_try_array(SUPERVISOR_LOG_PART, 1);
+    if (!line->text) line->text = mem_try_resize(NULL, SUPERVISOR_LOG_PART, 1);
     if (!line->text) return false;
     memcpy(line->text + line->len, text, size);
     line->len += size;
@@ -123,7 +123,7 @@ static bool line_keep(struct supervisor_log_line *line, const char *text, size_t
 
 void supervisor_log_write(struct supervisor_log *log, enum stream_channel channel, const void *data,
                           size_t size, int64_t realtime_ns) {
-    if (!log->block) log->block = mem_try_array(SUPERVISOR_LOG_BLOCK, 1);
+    if (!log->block) log->block = mem_try_resize(NULL, SUPERVISOR_LOG_BLOCK, 1);
     if (!log->block) {
         log->dropped_bytes += size;
         return;

@@ -80,4 +80,8 @@ void supervisor_stdio_end(struct supervisor_stdio *stdio, int exit_code, const c
 bool supervisor_stdio_flushed(const struct supervisor_stdio *stdio); // no client is left
 void supervisor_stdio_close(struct supervisor_stdio *stdio); // descriptors and clients, at once
 
+// A socket that is closed with packets unread resets the connection, and the other side loses what
+// it has not read yet. After this it reads all of it, then the end. Does not close.
+void supervisor_socket_finish(int sock);
+
 #endif

@@ -25,9 +25,9 @@ static void it_outlives_who_started_it(void **state) {
             pause();
         _exit(1);
     }
+    close(pipe_fds[1]);
     assert_int_equal(read(pipe_fds[0], &shim, sizeof(shim)), sizeof(shim));
     close(pipe_fds[0]);
-    close(pipe_fds[1]);
     kill(spawner, SIGKILL);
     assert_int_equal(process_wait(spawner), 128 + SIGKILL);
     kill(shim.pid, SIGTERM);
@@ -84,7 +84,7 @@ static unsigned long status_value(pid_t pid, const char *file, const char *key) 
 
 // One of several, as on a real host: the program's pages are the page cache's and shared by all.
 static void an_idle_one_is_small_and_still(void **state) {
-    enum { TOGETHER = 4 };
+    enum { TOGETHER = 8 };
     struct shim shims[TOGETHER];
     struct exit_record record;
     struct shim_spec spec = {.script = "echo up; exec sleep 1000"};

@@ -173,9 +173,12 @@ static int read_meta(struct tar_reader *tar, uint64_t max, char **ret, size_t *r
     uint64_t size;
     if (tar_number(tar->header.size, sizeof(tar->header.size), &size) < 0 || size > max)
         return corrupt(tar, "an extended header is too long", err);
+    auto_free char *content = NULL;
     int r = set_content(tar, size, err);
-    if (r == 0) r = tar_read_all(tar, (size_t)max, ret, ret_size, err);
-    return r < 0 ? r : skip_content(tar, err);
+    if (r == 0) r = tar_read_all(tar, (size_t)max, &content, ret_size, err);
+    if (r == 0) r = skip_content(tar, err);
+    if (r == 0) *ret = take(content);
+    return r;
 }
 
 static int read_long_name(struct tar_reader *tar, char **where, struct err *err) {

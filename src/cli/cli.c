@@ -153,9 +153,8 @@ static int call_handler(const struct cli_handler *handler, struct cli_call *call
 // The words behind the command's name.
 static int run_command(struct args *args, const struct cli_command *command, int argc,
                        char *const *argv, int *ret_own_failure, struct err *err) {
-    bool wants_help = argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
     const char *role = role_of(command->name);
-    if (role && !(wants_help && !command->role)) return role_exec(role, argc, argv, err);
+    if (role) return role_exec(role, argc, argv, err);
     const struct cli_handler *handler = cli_handler_find(command->name);
     if (!handler) {
         char object[128];

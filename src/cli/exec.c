@@ -73,6 +73,8 @@ int exec_main(const struct cli_call *call, struct err *err) {
     r = socket_open(call->client, str_text(&url), &socket, err);
     if (r < 0) return r;
     stream.socket = socket;
+    r = stream_prepare(&stream, err);
+    if (r < 0) return r;
     r = stream_run(&stream, err);
     return exec_end(call, &stream, r, err);
 }

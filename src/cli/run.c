@@ -126,10 +126,14 @@ int run_foreground(const struct cli_call *call, const struct foreground *what, s
     r = socket_open(call->client, str_text(&url), &socket, err);
     if (r < 0) return r;
     stream.socket = socket;
-    stream_send_size(&stream); // before the program can ask for it
+    r = stream_prepare(&stream, err);
+    if (r < 0) return r;
     if (what->start) {
         r = start(&running, err);
-        if (r < 0) return start_failed(&running, err);
+        if (r < 0) {
+            terminal_restore();
+            return start_failed(&running, err);
+        }
     }
     r = stream_run(&stream, err);
     return finish(what, &stream, r, err);

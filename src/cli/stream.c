@@ -14,6 +14,8 @@
 
 #define INPUT_SIZE 16384 // a read of standard input: with its channel well inside a frame
 
+#define INSIST_TIMES 3 // INT or TERM so often leaves a program that does not end of them
+
 enum { AT_SOCKET, AT_INPUT, AT_SIGNAL, AT_COUNT };
 
 int stream_watch_signals(bool forward, bool terminal, int *ret_fd, struct err *err) {
@@ -27,7 +29,7 @@ int stream_watch_signals(bool forward, bool terminal, int *ret_fd, struct err *e
     return *ret_fd < 0 ? err_os(err, errno, "signals", "cannot receive them") : 0;
 }
 
-int stream_send_size(struct stream *stream) {
+static int send_size(struct stream *stream) {
     uint16_t rows, columns;
     if (!stream->terminal || !terminal_size(&rows, &columns)) return 0;
     uint8_t data[4];
@@ -95,10 +97,13 @@ static int take_signals(struct stream *stream) {
     struct signalfd_siginfo info;
     while (read(stream->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGWINCH) {
-            if (stream_send_size(stream) < 0) return STREAM_LOST;
-        } else if (stream->on_signal) {
-            stream->on_signal((int)info.ssi_signo, stream->arg);
+            if (send_size(stream) < 0) return STREAM_LOST;
+            continue;
         }
+        if (stream->on_signal) stream->on_signal((int)info.ssi_signo, stream->arg);
+        // Who insists wants to leave, whatever the program does with the signals.
+        bool insists = info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM;
+        if (insists && ++stream->insisted == INSIST_TIMES) return STREAM_DETACHED;
     }
     return -EINPROGRESS;
 }
@@ -129,12 +134,13 @@ static int run(struct stream *stream, struct err *err) {
     return r;
 }
 
+int stream_prepare(struct stream *stream, struct err *err) {
+    send_size(stream);
+    return stream->terminal && stream->input ? terminal_raw(err) : 0;
+}
+
 int stream_run(struct stream *stream, struct err *err) {
     stream->input_open = stream->input;
-    if (stream->terminal && stream->input) {
-        int r = terminal_raw(err);
-        if (r < 0) return r;
-    }
     int r = run(stream, err);
     terminal_restore();
     // What broke the connection may have been the program's end: its last frames are still there.

@@ -29,16 +29,18 @@ struct stream {
     char text[256]; // why the program could not run; "" otherwise
     // Private.
     bool input_open;
+    int insisted; // INT and TERM that came
 };
 
 // Blocks signals, from here to the end of the process, and gives a descriptor for them: with
 // `forward` INT TERM HUP QUIT USR1 USR2, with `terminal` WINCH.
 int stream_watch_signals(bool forward, bool terminal, int *ret_fd, struct err *err);
 
-// Sends the size of the terminal.
-int stream_send_size(struct stream *stream);
+// Before the program can run: its terminal has its size, and this one is in raw mode, so that what
+// is typed early is not taken for something else. terminal_restore is for whoever does not go on.
+int stream_prepare(struct stream *stream, struct err *err);
 
-// Until the end. Returns enum stream_end, or a negative errno with err set.
+// Until the end; the terminal is as it was then. Returns enum stream_end, or a negative errno with err set.
 int stream_run(struct stream *stream, struct err *err);
 
 #endif

@@ -14,7 +14,6 @@
 
 #define BUSYBOX "/bin/busybox" // package busybox-static
 #define SKIPPED 77
-#define USER 61234
 
 static char *roles; // where the real ones are
 
@@ -28,8 +27,8 @@ static void copy_busybox(const struct bed *bed) {
     assert_int_equal(file_write_atomic(AT_FDCWD, to, data, size, 0755, NULL), 0);
 }
 
-static void make(struct bed *bed, uid_t user) {
-    bed_make(bed, user);
+static void make(struct bed *bed) {
+    bed_make(bed, 0);
     free(bed->libexec);
     bed->libexec = mem_strdup(roles);
     copy_busybox(bed);
@@ -101,7 +100,7 @@ static void runs_a_program(void **state) {
     struct wire_agent_exit end;
     bed_id(id);
     bed_id(volume);
-    make(&bed, 0);
+    make(&bed);
     bed_start(&bed);
     bed_ok(&bed, WIRE_AGENT_VOLUME_CREATE, &(struct wire_agent_volume_create){.id = volume});
     const char *mounts[] = {"volume",   volume,    "/data", "",           "tmpfs", "",
@@ -148,7 +147,7 @@ static void outlives_the_agent(void **state) {
     struct bed bed;
     char id[ID_TEXT_SIZE], word[16];
     bed_id(id);
-    make(&bed, 0);
+    make(&bed);
     bed_start(&bed);
     struct wire_agent_instance_create r = script(id, "exec /bin/busybox sleep 1000");
     int sock = create(&bed, &r);
@@ -179,36 +178,6 @@ static void outlives_the_agent(void **state) {
     bed_remove(&bed);
 }
 
-static void runs_rootless(void **state) {
-    static const char *const networks[] = {"none", "host"};
-    struct arena *arena auto_arena = arena_new(65536);
-    struct wire_agent_exit end;
-    struct bed bed;
-    make(&bed, USER);
-    bed_start(&bed);
-    for (size_t i = 0; i < array_len(networks); i++) {
-        char id[ID_TEXT_SIZE];
-        bed_id(id);
-        struct wire_agent_instance_create r =
-            script(id, "B=/bin/busybox; $B id -u; $B cat /proc/self/uid_map; echo x > /new && "
-                       "echo written; $B mount; exit 4");
-        r.network = networks[i];
-        int sock = create(&bed, &r);
-        start(sock);
-        wait_for_end(&bed, id, arena, &end);
-        close(sock);
-        char *log auto_free = read_log(&bed, id);
-        if (end.exit_code != 4) print_error("%s\n%s\n", end.failure, log);
-        assert_int_equal(end.exit_code, 4);
-        expect_in(log, "stdout F 0");
-        expect_in(log, "stdout F written");
-        bed_clear(&bed, id, true);
-        assert_int_equal(bed_processes(id), 0);
-    }
-    bed_end(&bed);
-    bed_remove(&bed);
-}
-
 static char *run_job(struct bed *bed, const struct wire_agent_image_job *job, int fd) {
     struct wire_packet packet;
     struct arena *arena auto_arena = arena_new(1 << 20);
@@ -233,7 +202,7 @@ static void image_jobs_make_what_runs(void **state) {
     char id[ID_TEXT_SIZE], tar[] = "/tmp/trine-agent-tar-XXXXXX";
     static const char *const names[] = {"box:1"};
     bed_id(id);
-    make(&bed, 0);
+    make(&bed);
     bed_start(&bed);
     struct wire_agent_image_job build = {.verb = "build-busybox", .names = {names, 1}};
     char *built auto_free = run_job(&bed, &build, -1);
@@ -279,7 +248,7 @@ static void image_jobs_make_what_runs(void **state) {
 
 static void killed_while_creating(void **state) {
     struct bed bed;
-    make(&bed, 0);
+    make(&bed);
     for (unsigned round = 0; round < 20; round++) {
         char ids[3][ID_TEXT_SIZE];
         bed_start(&bed);
@@ -309,8 +278,9 @@ int main(void) {
     }
     roles = mem_strndup(agent, (size_t)(strrchr(agent, '/') - agent));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_a_program),        cmocka_unit_test(outlives_the_agent),
-        cmocka_unit_test(runs_rootless),         cmocka_unit_test(image_jobs_make_what_runs),
+        cmocka_unit_test(runs_a_program),
+        cmocka_unit_test(outlives_the_agent),
+        cmocka_unit_test(image_jobs_make_what_runs),
         cmocka_unit_test(killed_while_creating),
     };
     int failed = cmocka_run_group_tests_name("agent real", tests, NULL, NULL);

@@ -6,7 +6,7 @@
 //
 //   DIR/blobs/sha256/<64 hex>             manifests, configurations and layers as imported
 //   DIR/layers/<24 hex of the chain id>/  an unpacked layer: a lower directory of overlayfs
-//   DIR/layers/<24 hex>.json              {"diff_id","chain_id","blob","size_bytes","entries"}
+//   DIR/layers/<24 hex>.json              {"diff_id","chain_id","blob","size_bytes","entries",…}
 //   DIR/images/<64 hex of config>.json    the image record (record.h)
 //   DIR/tmp/<run>/  DIR/lock
 //
@@ -49,8 +49,9 @@ struct image_limits {
                            .max_ratio = 1100})
 
 enum image_mode {
-    IMAGE_MODE_AUTO,   // the one of the next that fits the caller
-    IMAGE_MODE_ROOT,   // owners and devices kept, trusted.overlay.* marks
+    IMAGE_MODE_AUTO, // the one of the next that fits the caller
+    IMAGE_MODE_ROOT, // owners and devices kept, trusted.overlay.* marks
+    // In a user namespace that maps one user only, everything becomes root's, with a warning.
     IMAGE_MODE_USERNS, // owners kept inside the mapping, devices skipped, user.overlay.* marks
     IMAGE_MODE_PLAIN,  // no rights at all: owners and devices are skipped too (tests, inspection)
 };

@@ -129,6 +129,7 @@ static int run_layer(struct layer_job *job, int fd, int copy_fd, int root_fd, st
         return err_os(err, ENOMEM, job->object, "no memory to unpack it");
     struct layer_options options = {.object = job->object,
                                     .mode = store->mode,
+                                    .keep_owners = store->keep_owners,
                                     .lower_fds = job->lower_fds,
                                     .n_lowers = job->n_lowers,
                                     .budget = &job->im->budget,
@@ -142,7 +143,8 @@ static int run_layer(struct layer_job *job, int fd, int copy_fd, int root_fd, st
                                         .chain_id = job->chain_id,
                                         .blob = job->blob->digest,
                                         .size_bytes = stats.bytes,
-                                        .entries = stats.entries};
+                                        .entries = stats.entries,
+                                        .redirects = stats.redirects};
     return check_content(job, packed, &packed_tap, unpacked, err);
 }
 

@@ -73,7 +73,7 @@ static struct timespec entry_time(const struct tar_entry *e) {
 // Owner before mode (it clears set-id bits) and before security.capability (it clears that).
 static int finish_file(struct unpack *u, int fd, struct err *err) {
     const struct tar_entry *e = u->entry;
-    if (u->options->mode != IMAGE_MODE_PLAIN && fchown(fd, e->uid, e->gid) < 0)
+    if (u->options->keep_owners && fchown(fd, e->uid, e->gid) < 0)
         return set_owner_failed(u, errno, err);
     if (fchmod(fd, e->mode) < 0) return unpack_os(u, errno, "cannot set its mode", err);
     int r = set_xattrs(u, fd, err);
@@ -85,7 +85,7 @@ static int finish_file(struct unpack *u, int fd, struct err *err) {
 // Links, devices, fifos: by name in the parent.
 static int finish_by_name(struct unpack *u, struct err *err) {
     const struct tar_entry *e = u->entry;
-    if (u->options->mode != IMAGE_MODE_PLAIN &&
+    if (u->options->keep_owners &&
         fchownat(u->parent_fd, u->name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return set_owner_failed(u, errno, err);
     struct timespec times[2] = {entry_time(e), entry_time(e)};
@@ -176,7 +176,7 @@ static int make_dir(struct unpack *u, struct err *err) {
     auto_close int fd = unpack_open_beneath(u->parent_fd, u->name, O_RDONLY | O_DIRECTORY);
     if (fd < 0) return unpack_os(u, -fd, "cannot open it", err);
     int r = hidden ? whiteout_mark_opaque(u, fd, err) : 0;
-    if (r == 0 && u->options->mode != IMAGE_MODE_PLAIN && fchown(fd, e->uid, e->gid) < 0)
+    if (r == 0 && u->options->keep_owners && fchown(fd, e->uid, e->gid) < 0)
         return set_owner_failed(u, errno, err);
     if (r == 0 && fchmod(fd, e->mode | 0700) < 0)
         return unpack_os(u, errno, "cannot set its mode", err);
@@ -187,7 +187,7 @@ static int make_dir(struct unpack *u, struct err *err) {
 static int make_root(struct unpack *u, struct err *err) {
     const struct tar_entry *e = u->entry;
     if (e->type != TAR_DIR) return unpack_refuse(u, "is the root and no directory", err);
-    if (u->options->mode != IMAGE_MODE_PLAIN && fchown(u->root_fd, e->uid, e->gid) < 0)
+    if (u->options->keep_owners && fchown(u->root_fd, e->uid, e->gid) < 0)
         return set_owner_failed(u, errno, err);
     int r = set_xattrs(u, u->root_fd, err);
     return r < 0 ? r : unpack_remember_dir(u, "", e->mode, entry_time(e), err);
@@ -314,6 +314,7 @@ static int unpack_all(struct unpack *u, struct stream *in, struct err *err) {
         if (r == 0) r = unpack_entry(u, tar, err);
         if (r < 0) return r;
     }
+    u->stats.end_marked = tar_end_marked(tar);
     if (r == 0) r = fix_dirs(u, err);
     return r < 0 ? r : stream_drain(in, err);
 }

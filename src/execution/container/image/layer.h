@@ -23,6 +23,7 @@ struct image_budget {
 struct layer_options {
     const char *object;   // "layer sha256:…", in errors
     enum image_mode mode; // not AUTO
+    bool keep_owners;
     const int *lower_fds; // directories of the layers below, bottom first
     size_t n_lowers;
     struct image_budget *budget;
@@ -31,6 +32,8 @@ struct layer_options {
 
 struct layer_stats {
     uint64_t bytes, entries; // content of files; entries of the archive
+    uint64_t redirects;      // entries that went where a link of a lower layer leads
+    bool end_marked;         // the archive has its end
 };
 
 // Everything that `tar` (the uncompressed stream) holds goes below root_fd, an empty directory.

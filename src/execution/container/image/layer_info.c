@@ -19,9 +19,10 @@ void store_layer_dir(const struct digest *chain_id, char ret[LAYER_DIR_LEN + 1])
 
 char *layer_info_json(const struct layer_info *info) {
     auto_json json_t *json =
-        json_pack("{s:s, s:s, s:s, s:I, s:I}", "diff_id", info->diff_id.text, "chain_id",
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "diff_id", info->diff_id.text, "chain_id",
                   info->chain_id.text, "blob", info->blob.text, "size_bytes",
-                  (json_int_t)info->size_bytes, "entries", (json_int_t)info->entries);
+                  (json_int_t)info->size_bytes, "entries", (json_int_t)info->entries, "redirects",
+                  (json_int_t)info->redirects);
     return json ? json_line(json) : NULL;
 }
 
@@ -35,6 +36,7 @@ static int parse_info(const char *data, size_t size, const char *object, struct 
     if (r == 0) r = json_text(json, "blob", 80, object, &blob, err);
     if (r == 0) r = json_count(json, "size_bytes", INT64_MAX, object, &ret->size_bytes, err);
     if (r == 0) r = json_count(json, "entries", INT64_MAX, object, &ret->entries, err);
+    if (r == 0) r = json_count(json, "redirects", INT64_MAX, object, &ret->redirects, err);
     if (r < 0) return r;
     if (digest_parse(diff_id, &ret->diff_id) < 0 || digest_parse(chain_id, &ret->chain_id) < 0 ||
         digest_parse(blob, &ret->blob) < 0)

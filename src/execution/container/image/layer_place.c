@@ -139,7 +139,7 @@ static int make_implied(struct unpack *u, int dir_fd, const char *name, const ch
     if (mkdirat(dir_fd, name, 0755) < 0)
         return unpack_os(u, errno, "cannot make its directory", err);
     if (!below) return 0;
-    if (u->options->mode != IMAGE_MODE_PLAIN &&
+    if (u->options->keep_owners &&
         fchownat(dir_fd, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
         return unpack_os(u, errno, "cannot set its directory's owner", err);
     return unpack_remember_dir(u, path, st.st_mode & 07777, st.st_mtim, err);
@@ -215,6 +215,7 @@ int unpack_enter_parent(struct unpack *u, struct err *err) {
     int r;
     u->redirects = 0;
     while ((r = enter_once(u, err)) == -EAGAIN) continue;
+    u->stats.redirects += u->redirects > 0;
     return r;
 }
 

@@ -82,12 +82,17 @@ static int pass(struct import *im, struct stream *in, struct packer *packer, int
     if (!tar || !hasher) return err_os(err, ENOMEM, "input", "no memory to unpack it");
     struct layer_options options = {.object = "input",
                                     .mode = im->store->mode,
+                                    .keep_owners = im->store->keep_owners,
                                     .budget = &im->budget,
                                     .report = im->store->report};
     struct layer_stats stats;
     int r = layer_unpack(tar, root_fd, &options, &stats, err);
     if (r == 0 && stats.entries == 0)
         r = err_set(err, ERR_CORRUPT, 0, "input", "the archive holds no files");
+    if (r == 0 && !stats.end_marked)
+        r = err_set(err, ERR_CORRUPT, 0, "input",
+                    "the archive ends in the middle: it has no mark "
+                    "of its end");
     if (r == 0) r = pack_block(packer, true, err);
     if (r == 0) r = hasher_end(hasher, &ret->info.diff_id);
     if (r == 0) r = hasher_end(packer->hasher, &ret->blob.digest);

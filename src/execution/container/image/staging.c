@@ -152,6 +152,10 @@ int staging_read(struct import *im, struct stream *in, struct staging **ret, str
         r = take_entry(s, tar, entry, err);
         if (r < 0) return r;
     }
+    if (r == 0 && !tar_end_marked(tar))
+        r = err_set(err, ERR_CORRUPT, 0, "input",
+                    "the archive ends in the middle: it has no mark "
+                    "of its end");
     if (r == 0) r = stream_drain(in, err);
     if (r == 0) *ret = take(s);
     return r;

@@ -3,7 +3,7 @@
 
 #include "base/str.h"
 #include "base/text.h"
-#include "execution/container/image/layer.h"
+#include "execution/container/image/report.h"
 #include "host/file.h"
 
 #include <errno.h>
@@ -19,15 +19,25 @@
 #define LOCK_WAIT_MS 20
 #define LOCK_TRIES 500
 
-static enum image_mode find_mode(void) {
-    unsigned long inside, outside, count;
-    if (geteuid() != 0) return IMAGE_MODE_PLAIN;
+// How many users this process's user namespace has; *ret_whole: it is the first one.
+static uint64_t count_users(bool *ret_whole) {
+    unsigned long inside, outside, count, sum = 0;
     FILE *map = fopen("/proc/self/uid_map", "re");
-    if (!map) return IMAGE_MODE_ROOT;
-    int n = fscanf(map, "%lu %lu %lu", &inside, &outside, &count);
-    fclose(map);
-    bool whole = n == 3 && inside == 0 && outside == 0 && count == UINT32_MAX;
-    return whole ? IMAGE_MODE_ROOT : IMAGE_MODE_USERNS;
+    *ret_whole = !map; // a kernel without user namespaces
+    while (map && fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3) {
+        *ret_whole = inside == 0 && outside == 0 && count == UINT32_MAX;
+        sum += count;
+    }
+    if (map) fclose(map);
+    return sum;
+}
+
+static void find_mode(struct image_store *store) {
+    bool whole;
+    uint64_t users = count_users(&whole);
+    if (store->mode == IMAGE_MODE_AUTO && geteuid() != 0) store->mode = IMAGE_MODE_PLAIN;
+    if (store->mode == IMAGE_MODE_AUTO) store->mode = whole ? IMAGE_MODE_ROOT : IMAGE_MODE_USERNS;
+    store->keep_owners = store->mode != IMAGE_MODE_PLAIN && (whole || users > 1);
 }
 
 static int open_part(struct image_store *store, const char *name, mode_t mode, int *ret_fd,
@@ -57,7 +67,7 @@ int image_store_open(const char *path, const struct image_store_options *options
     store->report = report;
     store->limits = options ? options->limits : IMAGE_LIMITS_DEFAULT;
     store->mode = options ? options->mode : IMAGE_MODE_AUTO;
-    if (store->mode == IMAGE_MODE_AUTO) store->mode = find_mode();
+    find_mode(store);
     store->dir_fd = store->blobs_fd = store->layers_fd = store->images_fd = -1;
     store->tmp_fd = store->lock_fd = store->run_fd = -1;
     int r = open_parts(store, err);
@@ -129,6 +139,9 @@ int store_begin_write(struct image_store *store, struct err *err) {
     int r = open_lock(store, err);
     if (r == 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) r = sweep_litter(store, err);
     if (r == 0) r = lock_shared(store, err);
+    if (r == 0 && !store->keep_owners)
+        report_warning(store->report,
+                       "owners of files are not kept: only one user is at hand here");
     return r < 0 ? r : make_run(store, err);
 }
 

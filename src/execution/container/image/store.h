@@ -13,6 +13,7 @@
 struct image_store {
     char *path;
     enum image_mode mode; // not AUTO
+    bool keep_owners;     // files get the owners that their layer gives them
     struct image_limits limits;
     struct image_report *report;
     int dir_fd, blobs_fd, layers_fd, images_fd, tmp_fd;
@@ -47,6 +48,7 @@ struct layer_info {
     struct digest diff_id, chain_id;
     struct digest blob; // that it was unpacked from
     uint64_t size_bytes, entries;
+    uint64_t redirects; // entries that stand elsewhere than the archive says (layer.h)
 };
 // 1 and *ret when the store has the layer, 0 when not; ERR_CORRUPT when its file is damaged.
 int store_find_layer(struct image_store *store, const struct digest *chain_id,

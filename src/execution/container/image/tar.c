@@ -20,7 +20,7 @@ struct tar_reader {
     size_t size;
     uint64_t left; // content of the entry still in the stream
     uint64_t pad;  // bytes to the next header after it
-    bool ended;
+    bool ended, end_marked;
     struct tar_header header;
     struct tar_extra extra;
     char
@@ -155,11 +155,16 @@ static bool checksum_ok(const struct tar_header *h) {
            (want == sum || want == (uint32_t)signed_sum);
 }
 
+bool tar_end_marked(const struct tar_reader *tar) {
+    return tar->end_marked;
+}
+
 // The next header block: 1; 0 at the end, which is a zero block or the end of the stream.
 static int read_header(struct tar_reader *tar, struct err *err) {
     ssize_t n = get(tar, &tar->header, sizeof(tar->header), err);
     if (n < 0) return (int)n;
-    if (n == 0 || (n == TAR_BLOCK && is_zero(&tar->header))) return 0;
+    tar->end_marked = n == TAR_BLOCK && is_zero(&tar->header);
+    if (n == 0 || tar->end_marked) return 0;
     if (n < TAR_BLOCK) return corrupt(tar, "the archive ends in the middle of a header", err);
     if (!checksum_ok(&tar->header))
         return corrupt(tar, "a header's checksum is wrong: not a tar archive, or a damaged one",

@@ -62,6 +62,8 @@ void tar_reader_autofree(struct tar_reader **tar);
 // The next entry, skipping what is left of the last one's content. 1, 0 at the end of the archive,
 // or negative: damaged or cut short.
 int tar_next(struct tar_reader *tar, struct tar_entry **ret, struct err *err);
+// Whether the end of the archive was marked, or the stream just stopped between two entries.
+bool tar_end_marked(const struct tar_reader *tar);
 // Content of the entry as stored: > 0 bytes in *ret (borrowed), 0 at its end, negative.
 ssize_t tar_read(struct tar_reader *tar, const uint8_t **ret, struct err *err);
 // Content up to `max` bytes as one allocation (the caller's, a 0 added).

@@ -68,6 +68,7 @@ static int check_blob(struct check *c, const struct digest *digest, struct err *
 struct tree {
     struct check *check;
     const struct record_layer *layer;
+    bool redirects;    // entries may stand elsewhere
     struct map *names; // how often: present once, twice more than once
     int dir_fd;
 };
@@ -101,7 +102,7 @@ static int compare_entry(struct tree *t, struct tar_reader *tar, const struct ta
     if (entry->type != TAR_FILE || entry->sparse || layer_clean_path(entry->path, path)) return 0;
     if (map_get(t->names, path) != &present || strstr(path, ".wh.")) return 0;
     auto_close int fd = unpack_open_beneath(t->dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (fd == -ELOOP || fd == -ENOTDIR) return 0; // it went to where links of lower layers lead
+    if (t->redirects && (fd == -ELOOP || fd == -ENOTDIR || fd == -ENOENT)) return 0;
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return damage(t->check, t->layer->dir, "'%s' is missing", path);
     if ((uint64_t)st.st_size != entry->size)
@@ -139,8 +140,9 @@ static int read_layer(struct tree *t, bool compare, struct digest *ret_diff, str
     return r < 0 ? r : hasher_end(hasher, ret_diff);
 }
 
-static int check_tree(struct check *c, const struct record_layer *layer, struct err *err) {
-    struct tree t = {.check = c, .layer = layer, .names = map_new(NULL)};
+static int check_tree(struct check *c, const struct record_layer *layer, bool redirects,
+                      struct err *err) {
+    struct tree t = {.check = c, .layer = layer, .redirects = redirects, .names = map_new(NULL)};
     struct err why = {0};
     struct digest diff;
     t.dir_fd = openat(c->store->layers_fd, layer->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -179,7 +181,7 @@ static int check_layers(struct check *c, const struct image_record *record, stru
                        layer->dir, dir);
         int found = store_find_layer(c->store, &chain, &info, &why);
         if (r == 0 && found < 0) r = damage(c, layer->dir, "%s", why.cause);
-        if (r == 0) r = check_tree(c, layer, err);
+        if (r == 0) r = check_tree(c, layer, found > 0 && info.redirects > 0, err);
     }
     return r;
 }

@@ -120,10 +120,11 @@ struct http_request {
     struct http_set_header *headers;
 
     bool parked, abandoned;
-    bool dispatched; // the handler was called
-    bool answered;   // it has answered
-    bool broken;     // no memory for the answer: the connection is closed instead
-    bool close;      // after this answer
+    bool dispatched;    // the handler was called
+    bool answered;      // it has answered
+    bool broken;        // no memory for the answer: the connection is closed instead
+    bool close;         // after this answer
+    bool headers_again; // parked at the headers: libmicrohttpd calls once more for them
     struct loop_source *watch;
     http_abandon_fn *on_abandon;
     void *abandon_arg;

@@ -150,11 +150,20 @@ static enum MHD_Result on_headers(struct http_request *req, const char *method) 
     if (req->operation->stream == API_STREAM_UPLOAD) {
         dispatch(req);
         if (req->response) return reply_queue(req); // refused: the body is not read
-        if (req->stage == STAGE_HANDLER) request_park(req);
+        if (req->stage == STAGE_HANDLER) {
+            req->headers_again = true;
+            request_park(req);
+        }
     } else if (framing.has_body) {
         req->connection->since = clock_monotonic(loop_clock(req->server->loop));
     }
     return MHD_YES;
+}
+
+// The handler of an upload has decided after all.
+static enum MHD_Result on_headers_again(struct http_request *req) {
+    req->headers_again = false;
+    return req->response ? reply_queue(req) : MHD_YES;
 }
 
 static enum MHD_Result on_body(struct http_request *req, const char *data, size_t *size) {
@@ -204,6 +213,7 @@ enum MHD_Result request_access(void *cls, struct MHD_Connection *mhd, const char
     struct http_request *req = *con_cls;
     if (!req || req->abandoned || req->broken || req->stage == STAGE_ANSWER) return MHD_NO;
     if (req->stage == STAGE_HEADERS) return on_headers(req, method);
+    if (req->headers_again && !*upload_data_size) return on_headers_again(req);
     return *upload_data_size ? on_body(req, upload_data, upload_data_size) : on_end(req);
 }
 

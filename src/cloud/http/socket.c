@@ -9,6 +9,7 @@
 #include "cloud/http/sha1.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/epoll.h>
@@ -32,6 +33,9 @@ struct http_socket {
     struct str early; // came behind the handshake; [early_at, len) is unread
     size_t early_at, turn;
     bool busy, paused, closing, failed;
+    bool close_sent; // to wslay
+    uint16_t close_code;
+    char close_reason[124];
 };
 
 static bool names_token(const char *list, const char *token) {
@@ -123,6 +127,22 @@ static void finish(struct http_socket *ws) {
     release(ws);
 }
 
+// Our close goes behind what is queued; wslay itself would let it overtake.
+static void close_behind_queue(struct http_socket *ws) {
+    if (!ws->closing || ws->close_sent || http_socket_queued(ws)) return;
+    ws->close_sent = true;
+    wslay_event_queue_close(ws->wslay, ws->close_code, (const uint8_t *)ws->close_reason,
+                            strlen(ws->close_reason));
+}
+
+static int write_queue(struct http_socket *ws) {
+    close_behind_queue(ws);
+    int r = wslay_event_want_write(ws->wslay) ? wslay_event_send(ws->wslay) : 0;
+    if (r != 0 || !ws->closing || ws->close_sent) return r;
+    close_behind_queue(ws);
+    return ws->close_sent ? wslay_event_send(ws->wslay) : 0;
+}
+
 static void want(struct http_socket *ws) {
     uint32_t events = EPOLLHUP; // seen even while paused
     if (wslay_event_want_read(ws->wslay) && (!ws->paused || ws->closing)) {
@@ -139,7 +159,7 @@ static void pump(struct http_socket *ws) {
     ws->busy = true;
     ws->turn = 0;
     int r = wslay_event_want_read(ws->wslay) ? wslay_event_recv(ws->wslay) : 0;
-    if (r == 0 && wslay_event_want_write(ws->wslay)) r = wslay_event_send(ws->wslay);
+    if (r == 0) r = write_queue(ws);
     ws->failed |= r != 0;
     if (!ws->failed && !ws->closing && before && !http_socket_queued(ws) && ws->events->drained)
         ws->events->drained(ws, ws->arg);
@@ -223,7 +243,7 @@ size_t http_socket_queued(const struct http_socket *ws) {
 // Writes at once what the descriptor takes. A failure is seen again, and answered, by the loop.
 static void flush(struct http_socket *ws) {
     if (!ws->upgrade || ws->busy || ws->failed) return;
-    ws->failed = wslay_event_send(ws->wslay) != 0;
+    ws->failed = write_queue(ws) != 0;
     if (ws->failed) shutdown(ws->fd, SHUT_RDWR);
     want(ws);
 }
@@ -250,8 +270,8 @@ void http_socket_pause(struct http_socket *ws, bool paused) {
 void http_socket_close(struct http_socket *ws, uint16_t code, const char *reason) {
     if (ws->closing) return;
     ws->closing = true;
-    size_t size = reason ? strlen(reason) : 0;
-    wslay_event_queue_close(ws->wslay, code, (const uint8_t *)reason, size < 123 ? size : 123);
+    ws->close_code = code;
+    snprintf(ws->close_reason, sizeof(ws->close_reason), "%s", reason ? reason : "");
     if (ws->upgrade) start_linger(ws);
     flush(ws);
 }

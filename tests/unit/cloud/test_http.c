@@ -178,7 +178,8 @@ static void test_bodies(void **state) {
            "it is a whole number", "give a name");
     EXPECT(bed, POST_PROJECT "Content-Length: 2\r\n\r\n[]", " 400 ", "it is a list");
     EXPECT(bed, POST_PROJECT "\r\n", " 400 ", "request body", "missing");
-    EXPECT(bed, POST_PROJECT "Content-Length: 15\r\n\r\n{\"name\":\"a\xff\xff\xff\"}", " 400 ", "decode byte 0xff");
+    EXPECT(bed, POST_PROJECT "Content-Length: 15\r\n\r\n{\"name\":\"a\xff\xff\xff\"}", " 400 ",
+           "decode byte 0xff");
     EXPECT(bed, "POST /v1/projects HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}", " 415 ",
            "Content-Type");
     EXPECT(bed,

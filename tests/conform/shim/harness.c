@@ -21,10 +21,15 @@
 #include <unistd.h>
 
 #define WAIT_MS 10000
+#define GROUP "trine-test-%d"
 
 char harness_dir[64];
 const char *harness_shim;
 static unsigned next_id;
+static pid_t harness_pid;
+static const char *const cgroup_roots[] = {"",         "/pids",    "/memory",  "/freezer",
+                                           "/devices", "/cpu",     "/cpuacct", "/blkio",
+                                           "/cpuset",  "/systemd", "/unified"};
 
 static int count_entry(int dirfd, const char *name, void *arg) {
     ++*(int *)arg;
@@ -97,12 +102,18 @@ int harness_setup(void **state) {
     signal(SIGPIPE, SIG_IGN);
     strcpy(harness_dir,
            access("/dev/shm", W_OK) == 0 ? "/dev/shm/trine-test-XXXXXX" : "/tmp/trine-test-XXXXXX");
+    harness_pid = getpid();
     if (!mkdtemp(harness_dir)) return -1;
     make_rootfs();
     return 0;
 }
 
 int harness_teardown(void **state) {
+    for (size_t i = 0; i < array_len(cgroup_roots); i++) {
+        char *dir auto_free =
+            mem_printf("/sys/fs/cgroup%s/" GROUP, cgroup_roots[i], (int)harness_pid);
+        if (rmdir(dir) < 0 && errno != ENOENT) return -1;
+    }
     return dir_remove_tree(AT_FDCWD, harness_dir, NULL);
 }
 
@@ -217,7 +228,7 @@ int shim_spawn(struct shim *shim, const struct shim_spec *spec) {
     snprintf(shim->id, sizeof(shim->id), "t%d-%u", (int)getpid(), next_id++);
     snprintf(shim->dir, sizeof(shim->dir), "%s/instances/%s", harness_dir, shim->id);
     snprintf(shim->log, sizeof(shim->log), "%s/log", shim->dir);
-    snprintf(shim->cgroup, sizeof(shim->cgroup), "trine-test/%s", shim->id);
+    snprintf(shim->cgroup, sizeof(shim->cgroup), GROUP "/%u", (int)harness_pid, next_id);
     strcpy(last_cgroup, shim->cgroup);
     assert_int_equal(dir_make(AT_FDCWD, shim->dir, 0700, NULL), 0);
     write_config(shim, spec);
@@ -439,11 +450,8 @@ void output_free(struct output *output) {
 // ---- the host
 
 bool cgroup_exists(const char *path) {
-    static const char *const roots[] = {"",         "/pids",    "/memory",  "/freezer",
-                                        "/devices", "/cpu",     "/cpuacct", "/blkio",
-                                        "/cpuset",  "/systemd", "/unified"};
-    for (size_t i = 0; i < array_len(roots); i++) {
-        char *dir auto_free = mem_printf("/sys/fs/cgroup%s/%s", roots[i], path);
+    for (size_t i = 0; i < array_len(cgroup_roots); i++) {
+        char *dir auto_free = mem_printf("/sys/fs/cgroup%s/%s", cgroup_roots[i], path);
         if (access(dir, F_OK) == 0) return true;
     }
     return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives a real trine-shim with a real container of busybox, the way the agent and the daemon do.
-// Needs root. Everything lives below one scratch folder and the control group "trine-test".
+// Needs root. Everything lives below one scratch folder and a control group
+// "trine-test-<pid>".
 #ifndef TRINE_TESTS_CONFORM_SHIM_HARNESS_H
 #define TRINE_TESTS_CONFORM_SHIM_HARNESS_H
 

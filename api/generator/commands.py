@@ -7,7 +7,7 @@ from .tables import words_array
 def usage(cmd):
     """"trine run [flags] IMAGE [ARG…]"."""
     out = ["trine", cmd["command"]]
-    if "passthrough" not in cmd:
+    if "passthrough" not in cmd or "flags" in cmd:
         out.append("[flags]")
     for a in cmd.get("args", []):
         text = a["name"] + ("…" if a.get("repeat") else "")

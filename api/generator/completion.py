@@ -29,7 +29,7 @@ def rows(api):
     out = [("", spec({"args": []}, api.global_flags))]
     for cmd in api.commands:
         if not cmd.get("hidden"):
-            flags = [] if "passthrough" in cmd else cmd.get("flags", []) + api.global_flags
+            flags = cmd.get("flags", []) + ([] if "passthrough" in cmd else api.global_flags)
             out.append((cmd["command"], spec(cmd, flags)))
     return out
 

@@ -14,7 +14,7 @@ def name_of(cmd):
 
 
 def head(name, version, summary):
-    return [".\\\" SPDX-License-Identifier: Apache-2.0", f".TH {name.upper()} 1 \"\" \"Trine {version}\" \"Trine\"", ".nh",
+    return [".\\\" SPDX-License-Identifier: Apache-2.0", f".TH {name.upper()} 1 \"\" \"Trine {version}\" \"Trine\"", ".nh", ".ad l",
             ".SH NAME", f"{escape(name)} \\- {escape(summary[0].lower() + summary[1:])}"]
 
 
@@ -42,8 +42,9 @@ def page(api, version, cmd):
         out += [".SH ARGUMENTS"]
     for a in cmd.get("args", []):
         out += [".TP", f"\\fI{escape(a['name'])}\\fR", escape(a["doc"])]
+    out += flags("FLAGS", cmd.get("flags", []))
     if "passthrough" not in cmd:
-        out += flags("FLAGS", cmd.get("flags", [])) + flags("GLOBAL FLAGS", api.global_flags)
+        out += flags("GLOBAL FLAGS", api.global_flags)
     if cmd.get("examples"):
         out += [".SH EXAMPLES"]
     for e in cmd.get("examples", []):

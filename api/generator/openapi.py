@@ -92,6 +92,17 @@ def lists(api):
                             **schema(api, list_schema(name))} for name in names}
 
 
+def reachable(schemas, paths):
+    """Only what an operation leads to: what other types take over with allOf is written out there."""
+    wanted, found = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(paths)) + ["Problem"], {}
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = schemas[name]
+            wanted += re.findall(r'"#/components/schemas/(\w+)"', json.dumps(schemas[name]))
+    return dict(sorted(found.items()))
+
+
 def document(api, version):
     paths = {}
     for op in api.operations:
@@ -108,7 +119,7 @@ def document(api, version):
         "tags": [{"name": t, "description": f"Operations on: {t}."} for t in tags],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": dict(sorted(schemas.items())),
+            "schemas": reachable(schemas, paths),
             "headers": {"Trine-Request-Id": {"description": "Names the request in the daemon's log.", "schema": {"type": "string"}}},
             "responses": {"Problem": {"description": "What went wrong.", "content": {"application/problem+json": {"schema": reference("Problem")}}}},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "Over HTTPS. On the unix socket the kernel says who asks."}}}}

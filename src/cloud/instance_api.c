@@ -170,7 +170,9 @@ void instance_handle_start(struct http_request *req, void *arg) {
     struct instance *inst = find(arg, req);
     struct operation *op = NULL;
     struct err err = {0};
-    if (inst) reply(req, instance_start(inst, &op, &err), &err, op);
+    if (!inst) return;
+    int rc = instance_start(inst, &op, &err);
+    reply(req, rc, &err, op);
 }
 
 static int64_t timeout_of(const json_t *body) {
@@ -195,21 +197,27 @@ void instance_handle_restart(struct http_request *req, void *arg) {
     struct instance *inst = find(arg, req);
     struct operation *op = NULL;
     struct err err = {0};
-    if (inst) reply(req, instance_restart(inst, timeout_of(http_body(req)), &op, &err), &err, op);
+    if (!inst) return;
+    int rc = instance_restart(inst, timeout_of(http_body(req)), &op, &err);
+    reply(req, rc, &err, op);
 }
 
 void instance_handle_pause(struct http_request *req, void *arg) {
     struct instance *inst = find(arg, req);
     struct operation *op = NULL;
     struct err err = {0};
-    if (inst) reply(req, instance_pause(inst, true, &op, &err), &err, op);
+    if (!inst) return;
+    int rc = instance_pause(inst, true, &op, &err);
+    reply(req, rc, &err, op);
 }
 
 void instance_handle_resume(struct http_request *req, void *arg) {
     struct instance *inst = find(arg, req);
     struct operation *op = NULL;
     struct err err = {0};
-    if (inst) reply(req, instance_pause(inst, false, &op, &err), &err, op);
+    if (!inst) return;
+    int rc = instance_pause(inst, false, &op, &err);
+    reply(req, rc, &err, op);
 }
 
 void instance_handle_delete(struct http_request *req, void *arg) {

@@ -241,3 +241,9 @@ enum err_kind err_kind_from_errno(int os_errno) {
         return ERR_IO;
     }
 }
+
+int err_program_exit(const struct err *err) {
+    bool program = strncmp(err->object, ERR_PROGRAM, strlen(ERR_PROGRAM)) == 0;
+    if (program && err->kind == ERR_NOT_FOUND) return 127;
+    return program && err->kind == ERR_DENIED ? 126 : 125;
+}

@@ -87,6 +87,10 @@ const char *err_kind_word(enum err_kind kind);
 const char *err_kind_title(enum err_kind kind);
 int err_kind_exit(enum err_kind kind);
 int err_kind_http(enum err_kind kind);
+// A program that could not be run has the object "program <name>"; the exit code is then what a
+// shell gives: 127 when it was not found, 126 when it cannot be executed. 125 for anything else.
+#define ERR_PROGRAM "program "
+int err_program_exit(const struct err *err);
 enum err_kind err_kind_parse(const char *word); // ERR_INTERNAL for a word that it does not know
 enum err_kind err_kind_from_errno(int os_errno);
 

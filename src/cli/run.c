@@ -68,10 +68,10 @@ static int start_failed(const struct running *running, struct err *err) {
         instance_url(running->call, running->what->id, "?force=true&wait=10", &url);
         client_json(running->control, "DELETE", str_text(&url), NULL, NULL, NULL);
     }
-    bool program = str_starts(err->object, "program");
-    if (!program || (err->kind != ERR_NOT_FOUND && err->kind != ERR_DENIED)) return err_code(err);
+    int code = err_program_exit(err);
+    if (code == EXIT_OWN) return err_code(err);
     err_print(err);
-    return err->kind == ERR_NOT_FOUND ? 127 : 126;
+    return code;
 }
 
 static int lost(const struct foreground *what, struct err *err) {

@@ -145,9 +145,7 @@ void attach_end(struct attach *a, int exit_code, const char *text) {
 
 void attach_fail(struct attach *a, const struct err *why) {
     char text[sizeof(*why)];
-    err_format(why, text, sizeof(text));
-    int code = why->kind == ERR_NOT_FOUND && why->os_errno ? 127
-               : why->kind == ERR_DENIED                   ? 126
-                                                           : EXIT_NOT_RUN;
-    attach_end(a, code, text);
+    snprintf(text, sizeof(text), "%s: %s%s%s", why->object, why->cause, *why->next ? "; " : "",
+             why->next);
+    attach_end(a, err_program_exit(why), text);
 }

@@ -2,6 +2,7 @@
 #include "cloud/event.h"
 
 #include "base/str.h"
+#include "base/vec.h"
 #include "cloud/object.h"
 
 #include <inttypes.h>
@@ -53,18 +54,26 @@ void events_forget(struct events *e, uint64_t first) {
 // --- GET /v1/events ------------------------------------------------------------------------------
 
 struct event_filter {
-    char *type, *project;
+    struct strv types; // empty: all
+    char *project;
 };
+
+// "instance" asks for all of "instance.*".
+static bool type_wanted(const struct event_filter *f, const char *type) {
+    for (size_t i = 0; i < f->types.len; i++) {
+        size_t n = strlen(f->types.items[i]);
+        if (strncmp(type, f->types.items[i], n) == 0 && (!type[n] || type[n] == '.')) return true;
+    }
+    return f->types.len == 0;
+}
 
 static bool wanted(const struct event_filter *f, const char *text, size_t size, json_t **ret_doc) {
     json_t *doc = json_loadb(text, size, 0, NULL);
     if (!doc) return false;
     const char *type = json_text(doc, "type");
     const char *project = json_text(json_object_get(doc, "object"), "project");
-    // "instance" asks for all of "instance.*".
-    size_t n = f->type ? strlen(f->type) : 0;
-    bool ok = (!f->type || (strncmp(type, f->type, n) == 0 && (!type[n] || type[n] == '.'))) &&
-              (!f->project || !*project || strcmp(project, f->project) == 0);
+    bool ok =
+        type_wanted(f, type) && (!f->project || !*project || strcmp(project, f->project) == 0);
     if (ok && ret_doc)
         *ret_doc = doc;
     else
@@ -111,7 +120,7 @@ struct follower {
 
 static void follower_free(struct follower *f) {
     store_unwatch(f->watch);
-    free(f->filter.type);
+    strv_free(&f->filter.types);
     free(f->filter.project);
     free(f);
 }
@@ -136,7 +145,8 @@ static void on_new_event(const struct store_event *event, void *arg) {
 
 void event_handle_list(struct http_request *req, void *arg) {
     struct cloud *cloud = arg;
-    const char *type = http_query(req, "type"), *project = http_query(req, "project");
+    struct http_values types = http_query_all(req, "type");
+    const char *project = http_query(req, "project");
     const char *accept = http_header(req, "Accept");
     bool sse = http_query_bool(req, "follow") || (accept && strstr(accept, "text/event-stream"));
     const char *last_id = http_header(req, "Last-Event-ID");
@@ -146,7 +156,7 @@ void event_handle_list(struct http_request *req, void *arg) {
                                            : 0);
     struct follower *f = mem_new(struct follower);
     f->cloud = cloud;
-    f->filter.type = type ? mem_strdup(type) : NULL;
+    for (size_t i = 0; i < types.count; i++) strv_add(&f->filter.types, types.items[i]);
     f->filter.project = project ? mem_strdup(project) : NULL;
     if (since < 0) since = (int64_t)events_last(cloud->events);
     char after[64];

@@ -186,7 +186,7 @@ static void on_step_answer(json_t *result, const struct err *err, void *arg) {
 
 static void step_start(struct instance *inst) {
     set_state(inst, INSTANCE_STARTING, "instance.starting",
-              json_pack("{s:n, s:n, s:b, s:n, s:n, s:s}", "pid", "exit_code", "oom_killed", 0,
+              json_pack("{s:i, s:n, s:b, s:n, s:n, s:s}", "pid", 0, "exit_code", "oom_killed", 0,
                         "started_at", "finished_at", "reason", ""));
     inst->busy = inst->uncleared = true;
     inst->killed = false;
@@ -423,11 +423,11 @@ void instance_report_start_failed(struct instance *inst, const struct err *why) 
              *why->context ? ", while " : "", why->context);
     inst->desired = DESIRED_STOPPED;
     end_attaches(inst, why);
-    json_t *set =
-        json_pack("{s:n, s:s, s:o}", "pid", "reason", text, "finished_at", json_now(inst->cloud));
+    json_t *set = json_pack("{s:i, s:i, s:s, s:o}", "pid", 0, "exit_code", err_program_exit(why),
+                            "reason", text, "finished_at", json_now(inst->cloud));
     set_state(inst, INSTANCE_FAILED, "instance.failed", set);
     instance_goals_fail(inst, why);
-    instance_after_end(inst, 125, false);
+    instance_after_end(inst, err_program_exit(why), false);
     reconcile(inst);
 }
 
@@ -439,7 +439,7 @@ void instance_report_exit(struct instance *inst, const struct instance_exit *exi
     bool again = take_flag(&inst->restarting);
     inst->desired = again ? DESIRED_RUNNING : DESIRED_STOPPED;
     json_t *set =
-        json_pack("{s:n, s:i, s:b, s:o, s:o, s:s}", "pid", "exit_code", exit->exit_code,
+        json_pack("{s:i, s:i, s:b, s:o, s:o, s:s}", "pid", 0, "exit_code", exit->exit_code,
                   "oom_killed", exit->oom_killed, "started_at",
                   json_time(exit->started_ns ? exit->started_ns : inst->started_ns), "finished_at",
                   exit->finished_ns ? json_time(exit->finished_ns) : json_now(inst->cloud),

@@ -36,9 +36,16 @@ static void reply(struct http_request *req, int rc, const struct err *err, struc
 
 struct listing {
     struct str out;
-    const char *state;
+    struct http_values states;
     struct http_values labels;
 };
+
+static bool state_matches(const struct instance *inst, const struct http_values *wanted) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (strcmp(wanted->items[i], instance_state_word(inst->state)) == 0) return true;
+    }
+    return wanted->count == 0;
+}
 
 static bool labels_match(const struct object *object, const struct http_values *wanted) {
     if (!wanted->count) return true;
@@ -60,7 +67,7 @@ static bool labels_match(const struct object *object, const struct http_values *
 static bool list_one(struct object *object, void *arg) {
     struct listing *l = arg;
     const struct instance *inst = instance_of(object);
-    if (l->state && strcmp(l->state, instance_state_word(inst->state)) != 0) return true;
+    if (!state_matches(inst, &l->states)) return true;
     if (!labels_match(object, &l->labels)) return true;
     if (l->out.data[l->out.len - 1] != '[') str_add_char(&l->out, ',');
     object_render(object, &l->out);
@@ -68,7 +75,8 @@ static bool list_one(struct object *object, void *arg) {
 }
 
 static void reply_list(struct cloud *cloud, struct http_request *req, const char *project) {
-    struct listing l = {.state = http_query(req, "state"), .labels = http_query_all(req, "label")};
+    struct listing l = {.states = http_query_all(req, "state"),
+                        .labels = http_query_all(req, "label")};
     str_add(&l.out, "{\"items\":[");
     object_each(cloud->objects, OBJECT_INSTANCE, project, list_one, &l);
     str_printf(&l.out, "],\"revision\":%lld}", (long long)store_revision(cloud->store));

@@ -12,8 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const char not_found[] = "executable file not found in the container";
-static const char not_executable[] = "the file in the container cannot be executed";
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // A working directory such as /proc/self/fd/7 would lead to whatever a leaked descriptor shows. The
@@ -41,11 +39,13 @@ static int can_execute(const char *path) {
 }
 
 static int refuse(const char *name, int why, struct err *err) {
+    char object[sizeof(err->object)];
+    snprintf(object, sizeof(object), ERR_PROGRAM "%.100s", name);
     if (why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP) {
-        err_set(err, ERR_NOT_FOUND, ENOENT, name, "%s", not_found);
-        return err_next(err, "check the name, and PATH in process.env");
+        err_set(err, ERR_NOT_FOUND, ENOENT, object, "executable file not found in the container");
+        return err_next(err, "check the name, and PATH in the environment");
     }
-    return err_set(err, ERR_DENIED, why, name, "%s", not_executable);
+    return err_set(err, ERR_DENIED, why, object, "the file in the container cannot be executed");
 }
 
 static const char *search_path(char *const *env) {
@@ -109,9 +109,5 @@ int child_execute(struct child *c, struct err *err) {
 }
 
 int container_exit_code(const struct err *err) {
-    // The kinds alone do not tell a missing program from a missing root; the causes, all written
-    // above, do.
-    if (err->kind == ERR_NOT_FOUND && str_starts(err->cause, not_found)) return 127;
-    if (err->kind == ERR_DENIED && str_starts(err->cause, not_executable)) return 126;
-    return 125;
+    return err_program_exit(err);
 }

@@ -17,9 +17,9 @@ static const struct {
     bool later;
 } roles[] = {
     {"daemon", "trine-daemon", false}, {"agent", "trine-agent", false},
-    {"shim", "trine-shim", false},     {"vmm", "trine-vmm", true},
-    {"store", "trine-store", true},    {"switch", "trine-switch", true},
-    {"lang", "trine-lang", true},
+    {"oci", "trine-oci", false},       {"shim", "trine-shim", false},
+    {"vmm", "trine-vmm", true},        {"store", "trine-store", true},
+    {"switch", "trine-switch", true},  {"lang", "trine-lang", true},
 };
 
 const char *role_of(const char *command) {

@@ -69,11 +69,14 @@ int child_copy_up(struct child *c, const char *path, int tree_fd, struct err *er
         path_open_in_root(c->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (from == -ENOENT || from == -ENOTDIR) return 0;
     if (from < 0) return err_os(err, -from, path, "cannot read what the image has there");
-    struct copy copy = {.to = tree_fd};
+    // The descriptor of a new mount only names it; this one can be changed.
+    auto_close int to = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (to < 0) return err_os(err, errno, path, "cannot open the new file system");
+    struct copy copy = {.to = to};
     int r = dir_each(from, ".", copy_entry, &copy);
     struct stat st;
     if (r == 0 && fstat(from, &st) == 0 &&
-        (fchmod(tree_fd, st.st_mode & 07777) < 0 || fchown(tree_fd, st.st_uid, st.st_gid) < 0))
+        (fchmod(to, st.st_mode & 07777) < 0 || fchown(to, st.st_uid, st.st_gid) < 0))
         r = -errno;
     return r < 0 ? err_os(err, -r, path, "cannot copy what the image has there") : 0;
 }

@@ -24,6 +24,27 @@ void container_process_close(struct container_process *p) {
     p->pid = 0;
 }
 
+// One file per hierarchy that the group is in; several controllers may share one.
+static int open_tasks(struct plan *plan, struct err *err) {
+    if (!plan->in_user_ns) return 0;
+    auto_strv struct strv seen = {0};
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT && plan->n_task_fds < PLAN_TASKS_MAX; c++) {
+        auto_free char *dir =
+            cgroup_host_dir(plan->options->cgroups, (enum cgroup_controller)c, plan->cgroup_path);
+        bool again = !dir;
+        for (size_t i = 0; !again && i < seen.len; i++) again = !strcmp(seen.items[i], dir);
+        if (again) continue;
+        strv_add(&seen, dir);
+        bool v1 = cgroup_host_version(plan->options->cgroups, (enum cgroup_controller)c) == 1;
+        auto_free char *path = mem_printf("%s/%s", dir, v1 ? "tasks" : "cgroup.procs");
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) continue; // no group in that hierarchy
+        if (fd < 0) return err_os(err, errno, path, "cannot open the control group");
+        plan->task_fds[plan->n_task_fds++] = fd;
+    }
+    return 0;
+}
+
 static int make_cgroup(struct plan *plan, struct err *err) {
     const struct cgroup_host *host = plan->options->cgroups;
     if (!host || cgroup_host_mode(host) == CGROUP_NONE) return 0;
@@ -39,8 +60,9 @@ static int make_cgroup(struct plan *plan, struct err *err) {
     }
     if (r < 0) return r;
     if (warning) plan_warn(plan, "%s", warning);
-    return resources_apply(host, plan->cgroup_path, plan->spec->linux_.resources,
-                           plan->options->warn, plan->options->warn_arg, err);
+    r = resources_apply(host, plan->cgroup_path, plan->spec->linux_.resources, plan->options->warn,
+                        plan->options->warn_arg, err);
+    return r < 0 ? r : open_tasks(plan, err);
 }
 
 static int make_gate(const struct container_options *options, int *ret_inside, int *ret_ours,

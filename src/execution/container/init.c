@@ -62,7 +62,11 @@ int child_new_session(struct child *c, struct err *err) {
 }
 
 int child_join_cgroup(struct child *c, struct err *err) {
-    return c->plan->cgroup ? cgroup_join(c->plan->cgroup, err) : 0;
+    for (size_t i = 0; i < c->plan->n_task_fds; i++)
+        if (write(c->plan->task_fds[i], "0", 1) < 0)
+            return err_os(err, errno, c->plan->cgroup_path, "cannot join the control group");
+    if (!c->plan->cgroup || c->plan->n_task_fds) return 0;
+    return cgroup_join(c->plan->cgroup, err);
 }
 
 static int step_new_cgroup_namespace(struct child *c, struct err *err) {
@@ -179,11 +183,11 @@ static const struct child_step program_steps[] = {
     {"dropping capabilities", step_bounding_set},
     {"becoming the user", child_become_user},
     {"dropping capabilities", step_inherit},
+    {"closing descriptors", child_close_descriptors},
     {"entering the working directory", child_change_directory},
     {"finding the program", child_find_program},
     {"giving up new privileges", step_no_new_privileges},
     {"tying the life to the parent's", step_die_with_parent},
-    {"closing descriptors", child_close_descriptors},
     {"reporting", step_ready},
     {"waiting for start", step_gate},
     {"running hooks", step_start_hooks},

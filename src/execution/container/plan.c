@@ -139,6 +139,9 @@ static int plan_mounts(struct plan *plan, struct err *err) {
 // Sources under directories that the container's ids cannot walk are opened while we still can.
 static int open_sources(struct plan *plan, struct err *err) {
     if (!plan->in_user_ns || geteuid() != 0) return 0;
+    unsigned whole = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
+    if (!plan->root_mount && (plan->root_fd = open_tree(AT_FDCWD, plan->root_path, whole)) < 0)
+        return err_os(err, errno, "root.path", "cannot bind %s", plan->root_path);
     for (size_t i = 0; i < plan->n_mounts; i++) {
         struct plan_mount *m = &plan->mounts[i];
         if (!m->options.bind) continue;
@@ -201,8 +204,12 @@ static int plan_cgroup_path(struct plan *plan, struct err *err) {
 int plan_build(const struct oci_spec *spec, const struct oci_process *process,
                const struct container_options *options, bool exec, struct plan *ret,
                struct err *err) {
-    *ret = (struct plan){
-        .spec = spec, .process = process, .options = options, .exec = exec, .target_pidfd = -1};
+    *ret = (struct plan){.spec = spec,
+                         .process = process,
+                         .options = options,
+                         .exec = exec,
+                         .target_pidfd = -1,
+                         .root_fd = -1};
     ret->personality = PLAN_NO_PERSONALITY;
     ret->arena = arena_new(PLAN_ARENA_MAX);
     int r;
@@ -222,9 +229,11 @@ fail:
 
 void plan_release(struct plan *plan) {
     for (size_t i = 0; i < plan->n_join; i++) close(plan->join[i].fd);
+    if (plan->root_fd >= 0) close(plan->root_fd);
+    for (size_t i = 0; i < plan->n_task_fds; i++) close(plan->task_fds[i]);
     for (size_t i = 0; i < plan->n_mounts; i++)
         if (plan->mounts[i].tree_fd >= 0) close(plan->mounts[i].tree_fd);
     seccomp_filter_free(&plan->seccomp);
     arena_free(plan->arena);
-    *plan = (struct plan){.target_pidfd = -1};
+    *plan = (struct plan){.target_pidfd = -1, .root_fd = -1};
 }

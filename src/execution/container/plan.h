@@ -16,6 +16,7 @@ struct cgroup;
 
 // Namespaces that are joined by descriptor, in the order in which that must happen.
 #define PLAN_JOIN_MAX 8
+#define PLAN_TASKS_MAX 16
 struct plan_join {
     int fd, type; // type: CLONE_NEW*
     const char *word;
@@ -44,6 +45,7 @@ struct plan {
     uint64_t target_namespaces;
 
     const char *root_path; // absolute; "" when the first mount is the root
+    int root_fd;           // its tree opened by the creator (user namespaces), or -1
     struct plan_mount *mounts;
     size_t n_mounts;
     const struct oci_mount *root_mount; // the mount of "/", or NULL
@@ -56,6 +58,10 @@ struct plan {
     unsigned long personality; // PLAN_NO_PERSONALITY: leave it
     struct cgroup *cgroup;
     char cgroup_path[CONTAINER_CGROUP_MAX];
+    // Where a process in a new user namespace writes itself into its groups: opened by the creator,
+    // whose rights are what the kernel then asks for.
+    int task_fds[PLAN_TASKS_MAX];
+    size_t n_task_fds;
 };
 #define PLAN_NO_PERSONALITY (~0UL)
 

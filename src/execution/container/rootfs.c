@@ -48,13 +48,13 @@ static int mount_overlay(struct child *c, const struct plan_mount *m, struct err
                        data.len);
     if (m->options.base && chdir(m->options.base) < 0)
         return err_os(err, errno, m->options.base, "cannot enter the directory of the layers");
-    const char *at = c->plan->options->bundle;
-    if (mount(m->spec->source ? m->spec->source : "overlay", at, "overlay", 0, str_text(&data)) <
-        0) {
+    const char *source = m->spec->source ? m->spec->source : "overlay";
+    if (mount(source, "/", "overlay", 0, str_text(&data)) < 0) {
         err_os(err, errno, "/", "cannot mount the overlay (%.200s)", str_text(&data));
         return err_next(err, "look at the kernel log: overlayfs explains itself there");
     }
-    c->root_fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    // "/" is our old root still; its ".." is itself again, and steps onto what is mounted there.
+    c->root_fd = open("/..", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (c->root_fd < 0) return err_os(err, errno, "/", "cannot open the mounted overlay");
     int r = set_attr(c->root_fd, m->options.set, MS_PRIVATE, false);
     return r < 0 ? err_os(err, -r, "/", "cannot set its mount options") : 0;
@@ -63,7 +63,8 @@ static int mount_overlay(struct child *c, const struct plan_mount *m, struct err
 static int bind_root(struct child *c, const char *path, bool recursive, uint64_t set,
                      struct err *err) {
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    c->root_fd = open_tree(AT_FDCWD, path, flags);
+    c->root_fd = c->plan->root_fd >= 0 ? fcntl(c->plan->root_fd, F_DUPFD_CLOEXEC, 3)
+                                       : open_tree(AT_FDCWD, path, flags);
     if (c->root_fd < 0) return err_os(err, errno, "root.path", "cannot bind %s", path);
     int r = set_attr(c->root_fd, set, MS_PRIVATE, true);
     if (r < 0) return err_os(err, -r, "root.path", "cannot make it private");

@@ -36,6 +36,7 @@ struct daemon {
     char state_dir[2048], run_dir[2048 + 8];
     uid_t uid; // whom it becomes
     gid_t gid;
+    struct http_tls *tls; // until it is served
     int lock_fd, listen_fd, agent_fd;
     int log_fd; // takes the place of standard error once requests are served; -1: standard error stays
 };
@@ -157,6 +158,18 @@ static int start_agent(struct daemon *d, struct err *err) {
 
 // From here on: no privileges, no new ones, files only below the control directory, none of the calls that reach into
 // other processes or the kernel. A hijacked daemon can still speak to its agent, whose verbs are the limit then.
+static int open_tls(struct daemon *d, struct err *err) {
+    const struct daemon_options *o = d->options;
+    char address[256];
+    snprintf(address, sizeof(address), "%s", o->tls_listen);
+    char *colon = strrchr(address, ':');
+    uint64_t port = 0;
+    if (!colon || text_parse_u64("port", colon + 1, 1, 65535, &port, NULL) < 0)
+        return err_set(err, ERR_INVALID, 0, o->tls_listen, "is not ADDRESS:PORT");
+    *colon = 0;
+    return http_tls_open(address, (uint16_t)port, o->tls_cert, o->tls_key, &d->tls, err);
+}
+
 static int give_up_rights(struct daemon *d, struct err *err) {
     static const char *const denied[] = {"ptrace",
                                          "process_vm_readv",
@@ -231,26 +244,13 @@ static int open_state(struct daemon *d, struct err *err) {
     return rc < 0 ? err_while(err, "opening the state in %s", d->state_dir) : 0;
 }
 
-static int listen_tls(struct daemon *d, struct tokens *tokens, struct err *err) {
-    const struct daemon_options *o = d->options;
-    char address[256];
-    snprintf(address, sizeof(address), "%s", o->tls_listen);
-    char *colon = strrchr(address, ':');
-    uint64_t port = 0;
-    if (!colon || text_parse_u64("port", colon + 1, 1, 65535, &port, NULL) < 0)
-        return err_set(err, ERR_INVALID, 0, o->tls_listen, "is not ADDRESS:PORT");
-    *colon = 0;
-    return http_listen_tls(d->cloud.http, address, (uint16_t)port, o->tls_cert, o->tls_key,
-                           tokens_check, tokens, err);
-}
-
 static int open_api(struct daemon *d, struct tokens *tokens, struct err *err) {
     struct http_config config = {.handlers = cloud_handlers,
                                  .arg = &d->cloud,
                                  .server_version = TRINE_VERSION};
     int rc = http_server_new(d->cloud.loop, &config, &d->cloud.http, err);
     if (rc == 0) rc = http_listen_unix(d->cloud.http, take_fd(d->listen_fd), err);
-    if (rc == 0 && d->options->tls_listen) rc = listen_tls(d, tokens, err);
+    if (rc == 0 && d->tls) rc = http_listen_tls(d->cloud.http, take(d->tls), tokens_check, tokens, err);
     return rc < 0 ? err_while(err, "opening the API") : 0;
 }
 
@@ -287,6 +287,7 @@ static void tell_ready(struct daemon *d) {
 static void daemon_close(struct daemon *d) {
     instances_close(&d->cloud);
     http_server_free(d->cloud.http);
+    http_tls_free(d->tls);
     operations_free(d->cloud.operations);
     objects_free(d->cloud.objects);
     events_free(d->cloud.events);
@@ -312,6 +313,7 @@ int daemon_run(const struct daemon_options *options, struct err *err) {
     if (rc == 0) rc = open_log(&d, err);
     if (rc == 0) rc = open_listener(&d, err);
     if (rc == 0 && options->tls_tokens) rc = tokens_read(options->tls_tokens, &tokens, err);
+    if (rc == 0 && options->tls_listen) rc = open_tls(&d, err);
     if (rc == 0) rc = start_agent(&d, err);
     if (rc == 0) rc = give_up_rights(&d, err);
     if (rc == 0) rc = loop_new(d.cloud.clock, &d.cloud.loop, err);

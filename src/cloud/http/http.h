@@ -45,8 +45,15 @@ int http_listen_unix(struct http_server *server, int listen_fd,
 // TLS only. Clients authenticate with "Authorization: Bearer TOKEN"; authorise answers whether it
 // is good.
 typedef bool http_authorise_fn(const char *token, void *arg, char *ret_user, size_t user_size);
-int http_listen_tls(struct http_server *server, const char *address, uint16_t port,
-                    const char *cert_file, const char *key_file, http_authorise_fn *authorise,
+struct http_tls;
+// What needs rights and files, before they are given up: binds the address, reads certificate chain
+// and key (PEM).
+int http_tls_open(const char *address, uint16_t port, const char *cert_file, const char *key_file,
+                  struct http_tls **ret, struct err *err);
+void http_tls_free(struct http_tls *tls);           // NULL is fine
+uint16_t http_tls_port(const struct http_tls *tls); // the one chosen, where 0 was asked for
+// Takes tls over, also when it fails.
+int http_listen_tls(struct http_server *server, struct http_tls *tls, http_authorise_fn *authorise,
                     void *arg, struct err *err);
 size_t http_connections(const struct http_server *server);
 // Figures for /metrics: requests by operation and status class, bytes. fn is called for each

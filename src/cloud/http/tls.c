@@ -13,6 +13,12 @@
 
 #define PEM_MAX ((size_t)256 << 10)
 
+struct http_tls {
+    int fd;
+    char *cert, *key;
+    size_t key_size;
+};
+
 static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *ret,
                          socklen_t *ret_size) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
@@ -54,18 +60,43 @@ static int listen_tcp(const char *address, uint16_t port, int *ret_fd, struct er
     return 0;
 }
 
-int http_listen_tls(struct http_server *server, const char *address, uint16_t port,
-                    const char *cert_file, const char *key_file, http_authorise_fn *authorise,
+int http_tls_open(const char *address, uint16_t port, const char *cert_file, const char *key_file,
+                  struct http_tls **ret, struct err *err) {
+    struct http_tls *tls = mem_new(struct http_tls);
+    size_t cert_size;
+    tls->fd = -1;
+    int r = file_read(AT_FDCWD, cert_file, PEM_MAX, &tls->cert, &cert_size, err);
+    if (r == 0) r = file_read(AT_FDCWD, key_file, PEM_MAX, &tls->key, &tls->key_size, err);
+    if (r == 0) r = listen_tcp(address, port, &tls->fd, err);
+    if (r < 0)
+        http_tls_free(tls);
+    else
+        *ret = tls;
+    return r;
+}
+
+void http_tls_free(struct http_tls *tls) {
+    if (!tls) return;
+    if (tls->fd >= 0) close(tls->fd);
+    if (tls->key) explicit_bzero(tls->key, tls->key_size);
+    free(tls->key);
+    free(tls->cert);
+    free(tls);
+}
+
+uint16_t http_tls_port(const struct http_tls *tls) {
+    struct sockaddr_storage sa;
+    socklen_t size = sizeof(sa);
+    if (getsockname(tls->fd, (struct sockaddr *)&sa, &size) < 0) return 0;
+    return ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port
+                                          : ((struct sockaddr_in *)&sa)->sin_port);
+}
+
+int http_listen_tls(struct http_server *server, struct http_tls *tls, http_authorise_fn *authorise,
                     void *arg, struct err *err) {
-    char *cert auto_free = NULL, *key auto_free = NULL;
-    int fd auto_close = -1;
-    size_t cert_size = 0, key_size = 0;
-    int r = file_read(AT_FDCWD, cert_file, PEM_MAX, &cert, &cert_size, err);
-    if (r == 0) r = file_read(AT_FDCWD, key_file, PEM_MAX, &key, &key_size, err);
-    if (r == 0) r = listen_tcp(address, port, &fd, err);
     struct http_face *face;
-    if (r == 0) r = face_start(server, take_fd(fd), cert, key, &face, err);
-    if (key) explicit_bzero(key, key_size);
+    int r = face_start(server, take_fd(tls->fd), tls->cert, tls->key, &face, err);
+    http_tls_free(tls);
     if (r < 0) return r;
     face->authorise = authorise;
     face->authorise_arg = arg;

@@ -19,6 +19,8 @@ int shim_find(int run_instances_fd, const char *id, pid_t *ret_pid, int *ret_pid
 int shim_connect(int run_instances_fd, const char *id);
 // "<pid> <start time>\n"; -EBADMSG when it is anything else.
 int shim_record_parse(const char *text, pid_t *ret_pid, uint64_t *ret_start_time);
+// Wait (bounded) for a shim that has left its record; returns at once when there is none.
+void shim_await(int run_instances_fd, const char *id);
 // Kills every process that carries `--id ID --dir DIR` of this shim in its command line: one that
 // has not written its record yet, and its helpers. Returns how many were killed.
 int shim_kill_strays(const char *run_dir, const char *id);

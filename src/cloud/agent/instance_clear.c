@@ -51,11 +51,12 @@ static void clear_body(void *arg) {
     struct clear *c = arg;
     const struct agent *agent = c->agent;
     int run = agent->run_instances_fd, rc = 0;
-    // A shim that left its record ended in good order: nothing of it can be left.
+    // A shim that has left its record is ending in good order: it may still bring its last output to slow readers.
     if (has_file(run, c->id, "") && !has_file(run, c->id, LAYOUT_EXIT)) {
         shim_kill(run, c->id, !agent->cgroups);
         shim_kill_strays(agent->run_dir, c->id);
     } else {
+        shim_await(run, c->id);
         shim_kill(run, c->id, false);
     }
     if (agent->cgroups) rc = remove_cgroup(agent->cgroups, c->id, &c->failure);

@@ -23,6 +23,7 @@
 #define SHIM_ROLE "trine-shim"
 #define SHIM_CONTROL_FD 3
 #define KILL_WAIT_MS 5000
+#define SHIM_LAST_WORDS_MS 12000 // a little more than a shim spends on slow readers
 #define LOG_MAX_BYTES_DEFAULT (UINT64_C(16) << 20)
 #define SHIM_PATH_ENV "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -160,6 +161,14 @@ int shim_kill_strays(const char *run_dir, const char *id) {
         total += n;
     } while (n > 0);
     return total;
+}
+
+void shim_await(int run_instances_fd, const char *id) {
+    pid_t pid;
+    auto_close int pidfd = -1;
+    if (shim_find(run_instances_fd, id, &pid, &pidfd) < 0) return;
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    while (poll(&end, 1, SHIM_LAST_WORDS_MS) < 0 && errno == EINTR) continue;
 }
 
 void shim_kill(int run_instances_fd, const char *id, bool children) {

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FLUSH_NS (2 * SEC_NS) // for readers that hang when the container has ended
+#define FLUSH_NS (10 * SEC_NS) // for readers that hang when the container has ended
 #define HELLO_MS 1000
 
 static void ignore_signal(int signo) {
@@ -252,8 +252,9 @@ static void supervisor_end(struct supervisor *s) {
     s->record.oom_killed = killed_for_memory(s);
     end_processes(s);
     end_record(s);
-    supervisor_set_state(s, SUPERVISOR_EXITED);
+    // Streams first: who hears of the end may clear the instance at once.
     supervisor_stdio_end(&s->stdio, s->record.exit_code, s->record.failure);
+    supervisor_set_state(s, SUPERVISOR_EXITED);
     end_flush(s);
 }
 

@@ -226,14 +226,25 @@ int supervisor_stdio_attach(struct supervisor_stdio *stdio, bool input, bool out
     return 0;
 }
 
+#define LAST_WORDS_MAX (4 << 20)
+
+// What a slow reader has not read yet goes into the kernel's buffer, which outlives this process. Only root may make
+// it so large; others keep their last words waiting in here, for as long as supervisor_end has patience.
+static void client_widen(struct client *client) {
+    int size = LAST_WORDS_MAX;
+    if (setsockopt(client->sock, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0)
+        client_flush(client); // one that has gone is noticed by its last frame
+}
+
 void supervisor_stdio_end(struct supervisor_stdio *stdio, int exit_code, const char *failure) {
-    stdio->ended = true;
     size_t length = strnlen(failure, STREAM_FRAME_MAX - 5);
     struct writer w = writer_on(stdio->frame, STREAM_FRAME_MAX);
     write_u8(&w, STREAM_EXIT);
     write_le32(&w, (uint32_t)exit_code);
     write_bytes(&w, failure, length);
     struct client *client;
+    list_each (&stdio->clients, client, struct client, link) client_widen(client);
+    stdio->ended = true;
     list_each (&stdio->clients, client, struct client, link) {
         client_deliver(client, stdio->frame, w.size);
         if (client_blocked(client))

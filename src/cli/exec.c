@@ -25,7 +25,7 @@ static int exec_end(const struct cli_call *call, const struct stream *stream, in
     if (*stream->text) {
         auto_str struct str text = {0};
         output_escape(&text, stream->text);
-        fprintf(stderr, "trine: program %s: %s\n", call->args->words.items[1], str_text(&text));
+        fprintf(stderr, "trine: %s\n", str_text(&text));
     }
     return stream->exit_code & 0xff;
 }

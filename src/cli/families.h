@@ -13,6 +13,8 @@ cli_handler_fn run_main, exec_main, attach_main, logs_main;
 // image.c
 cli_handler_fn image_ls, image_inspect, image_rm, image_tag, image_import, image_export,
     image_build, image_prune;
+// The images of an operation's result, by the name that was asked for (image.c).
+int image_print_made(const struct cli_call *call, const json_t *result, struct err *err);
 // volume.c, network.c, project.c
 cli_handler_fn volume_ls, volume_create, volume_inspect, volume_rm;
 cli_handler_fn network_ls, network_create, network_inspect;

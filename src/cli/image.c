@@ -64,23 +64,44 @@ int image_tag(const struct cli_call *call, struct err *err) {
     return r;
 }
 
-// Starts an operation, shows how far it is, and prints the images that it brought.
-static int make(const struct cli_call *call, const json_t *body, struct err *err) {
+// The name that was asked for among those of an image, else its first one.
+static const char *made_name(const struct cli_call *call, const json_t *image) {
+    const char *asked = args_value(call->args, "name");
+    const json_t *names = json_object_get(image, "names");
+    size_t i, n = asked ? strlen(asked) : 0;
+    json_t *name;
+    json_array_foreach(names, i, name) {
+        const char *text = json_string_value(name);
+        bool same = text && asked && strncmp(text, asked, n) == 0;
+        if (same && (!text[n] || strcmp(text + n, ":latest") == 0)) return text;
+    }
+    const char *first = json_string_value(json_array_get(names, 0));
+    return first ? first : json_string_value(json_object_get(image, "id"));
+}
+
+int image_print_made(const struct cli_call *call, const json_t *result, struct err *err) {
+    const json_t *images = json_object_get(result, "images");
+    if (call->output.chosen || call->output.quiet)
+        return output_list(&call->output, &listing, images, err);
+    size_t i;
+    json_t *image;
+    json_array_foreach(images, i, image) {
+        auto_str struct str text = {0};
+        const char *name = made_name(call, image);
+        output_escape(&text, name ? name : "");
+        printf("%s\n", str_text(&text));
+    }
+    return 0;
+}
+
+// Starts an operation and shows how far it is, to its end. The caller owns *ret.
+static int make(const struct cli_call *call, const json_t *body, json_t **ret, struct err *err) {
     auto_str struct str url = {0};
-    json_t *operation = NULL, *result = NULL;
+    json_t *operation = NULL;
     request_target(call, NULL, &url);
     int r = client_json(call->client, "POST", str_text(&url), body, &operation, err);
-    if (r >= 0) r = wait_operation(call, operation, &result, err);
+    if (r >= 0) r = wait_operation(call, operation, ret, err);
     json_decref(operation);
-    const json_t *images = json_object_get(result, "images");
-    if (r >= 0 && json_is_array(images)) {
-        struct output output = call->output;
-        if (!output.chosen) output.quiet = true; // names alone
-        r = output_list(&output, &listing, images, err);
-    } else if (r >= 0 && result) {
-        r = output_object(&call->output, result, err);
-    }
-    json_decref(result);
     return r;
 }
 
@@ -97,11 +118,25 @@ int image_build(const struct cli_call *call, struct err *err) {
     int r = fields_body(call->args, NULL, &body, err);
     if (r < 0) return r;
     json_object_set_new(body, "from", json_string(suite ? "debian" : "busybox"));
-    r = make(call, body, err);
+    json_t *result = NULL;
+    r = make(call, body, &result, err);
+    if (r >= 0) r = image_print_made(call, result, err);
     json_decref(body);
+    json_decref(result);
     return r;
 }
 
 int image_prune(const struct cli_call *call, struct err *err) {
-    return make(call, NULL, err);
+    static const struct column freed[] = {
+        {"Images", "images", COLUMN_NUMBER},
+        {"Layers", "layers", COLUMN_NUMBER},
+        {"Blobs", "blobs", COLUMN_NUMBER},
+        {"Freed", "freed_bytes", COLUMN_SIZE},
+    };
+    static const struct listing removed = {freed, array_len(freed), "freed_bytes"};
+    json_t *result = NULL;
+    int r = make(call, NULL, &result, err);
+    if (r >= 0 && result) r = output_card(&call->output, &removed, result, err);
+    json_decref(result);
+    return r;
 }

@@ -87,7 +87,7 @@ static int finish(const struct foreground *what, const struct stream *stream, in
         if (*stream->text) {
             auto_str struct str text = {0};
             output_escape(&text, stream->text);
-            fprintf(stderr, "trine: instance %s: %s\n", what->name, str_text(&text));
+            fprintf(stderr, "trine: %s\n", str_text(&text));
         }
         return stream->exit_code & 0xff;
     case STREAM_DETACHED:

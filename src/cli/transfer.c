@@ -90,16 +90,6 @@ static int on_end(void *arg, struct err *err) {
                    code);
 }
 
-static int print_images(const struct cli_call *call, const json_t *result, struct err *err) {
-    static const struct column columns[] = {{"NAME", "names", COLUMN_TEXT},
-                                            {"ID", "id", COLUMN_ID},
-                                            {"SIZE", "size_bytes", COLUMN_SIZE}};
-    static const struct listing listing = {columns, array_len(columns), "names"};
-    struct output output = call->output;
-    if (!output.chosen) output.quiet = true; // names alone
-    return output_list(&output, &listing, json_object_get(result, "images"), err);
-}
-
 static int upload(const struct cli_call *call, struct source *source, json_t **ret_operation,
                   struct err *err) {
     auto_str struct str url = {0};
@@ -135,7 +125,7 @@ int image_import(const struct cli_call *call, struct err *err) {
     }
     source_close(&source);
     if (r >= 0) r = wait_operation(call, operation, &result, err);
-    if (r >= 0) r = print_images(call, result, err);
+    if (r >= 0) r = image_print_made(call, result, err);
     json_decref(operation);
     json_decref(result);
     return r;

@@ -160,7 +160,7 @@ class WebSocket:
             with self.lock:
                 self.file_out.write(bytes([0x80 | opcode]) + length + data)
                 self.file_out.flush()
-        except OSError:
+        except (OSError, ValueError):
             self.closed = True
 
     def send(self, data):

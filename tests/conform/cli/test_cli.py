@@ -437,7 +437,8 @@ class Images(Case):
         self.out("image", "tag", "busybox", "bb:1")
         self.assertIn("bb:1", self.state.images[0]["names"])
         self.assertIn("untagged bb:latest", self.out("image", "rm", "bb"))
-        self.assertEqual(json.loads(self.out("image", "prune"))["freed_bytes"], 12)
+        self.assertEqual(json.loads(self.out("image", "prune", "--format", "json"))["freed_bytes"], 12)
+        self.assertIn("12 B", self.out("image", "prune"))
 
 
 class Terminal:

@@ -11,6 +11,8 @@
 //     warnings                    what this host could not give, one a line (shim writes)
 //     shim.sock                   control socket, SOCK_SEQPACKET, messages of wire/messages.json
 //     shim.pid                    "<pid> <start time>\n", written before the shim says hello
+//     shim.lock                   locked (flock) from before the shim's start until its end: the
+//                                 agent passes it to the shim as descriptor 4, which keeps it
 //     exit.json                   how it ended, the shim's last act, written atomically:
 //       {"version":1,"exit_code":0,"oom_killed":false,"started_ns":0,"finished_ns":0,"failure":""}
 //
@@ -33,6 +35,7 @@
 #define LAYOUT_ROOTFS "rootfs"
 #define LAYOUT_SHIM_SOCKET "shim.sock"
 #define LAYOUT_SHIM_PID "shim.pid"
+#define LAYOUT_SHIM_LOCK "shim.lock"
 #define LAYOUT_EXIT "exit.json"
 #define LAYOUT_CONTROL "control"
 #define LAYOUT_DATABASE "control/trine.db"

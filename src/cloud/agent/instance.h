@@ -26,6 +26,8 @@ void shim_await(int run_instances_fd, const char *id);
 int shim_kill_strays(const char *run_dir, const char *id);
 // Kills the shim and, where no control group holds the instance together, its children.
 void shim_kill(int run_instances_fd, const char *id, bool children);
+// Nothing holds the instance's lock: no shim, and no child that is about to become one.
+bool shim_has_ended(int run_instances_fd, const char *id);
 int shim_start(struct agent *agent, const struct wire_agent_instance_create *request, int *ret_sock,
                pid_t *ret_pid, struct err *err);
 

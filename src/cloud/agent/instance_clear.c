@@ -13,6 +13,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define END_LIMIT_MS 5000
 
 struct clear {
     struct list link; // in agent->clears
@@ -46,20 +49,33 @@ static int remove_cgroup(const struct cgroup_host *host, const char *id, struct 
     return rc;
 }
 
+static int kill_all(const struct agent *agent, const char *id, struct err *err) {
+    int run = agent->run_instances_fd;
+    // A shim that has left its record is ending in good order: it may still bring its last output to
+    // slow readers.
+    bool orderly = has_file(run, id, LAYOUT_EXIT);
+    if (orderly) shim_await(run, id);
+    shim_kill(run, id, !orderly && !agent->cgroups);
+    if (!orderly) shim_kill_strays(agent->run_dir, id);
+    return agent->cgroups ? remove_cgroup(agent->cgroups, id, err) : 0;
+}
+
 // On a worker: only what never changes of the agent.
 static void clear_body(void *arg) {
     struct clear *c = arg;
     const struct agent *agent = c->agent;
     int run = agent->run_instances_fd, rc = 0;
-    // A shim that has left its record is ending in good order: it may still bring its last output to slow readers.
-    if (has_file(run, c->id, "") && !has_file(run, c->id, LAYOUT_EXIT)) {
-        shim_kill(run, c->id, !agent->cgroups);
-        shim_kill_strays(agent->run_dir, c->id);
-    } else {
-        shim_await(run, c->id);
-        shim_kill(run, c->id, false);
+    if (!has_file(run, c->id, "") && agent->cgroups)
+        rc = remove_cgroup(agent->cgroups, c->id, &c->failure);
+    // A shim that an earlier agent was just starting shows by its lock before it can be killed.
+    for (int ms = 0; rc == 0 && has_file(run, c->id, ""); ms++) {
+        rc = kill_all(agent, c->id, &c->failure);
+        if (rc < 0 || shim_has_ended(run, c->id)) break;
+        if (ms >= END_LIMIT_MS)
+            rc = err_set(&c->failure, ERR_TIMEOUT, 0, "instance", "its shim does not end");
+        if (rc < 0) break;
+        usleep(1000);
     }
-    if (agent->cgroups) rc = remove_cgroup(agent->cgroups, c->id, &c->failure);
     if (rc == 0 && c->all) rc = dir_remove_tree(agent->state_instances_fd, c->id, &c->failure);
     if (rc == 0) rc = dir_remove_tree(run, c->id, &c->failure);
     c->failed = rc < 0;

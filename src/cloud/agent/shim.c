@@ -16,12 +16,14 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define SHIM_ROLE "trine-shim"
 #define SHIM_CONTROL_FD 3
+#define SHIM_LOCK_FD 4
 #define KILL_WAIT_MS 5000
 #define SHIM_LAST_WORDS_MS 12000 // a little more than a shim spends on slow readers
 #define LOG_MAX_BYTES_DEFAULT (UINT64_C(16) << 20)
@@ -209,6 +211,18 @@ static void shim_arguments(const struct agent *agent, const struct wire_agent_in
     strv_printf(argv, "%u", (unsigned)gid);
 }
 
+static int lock_open(int run_instances_fd, const char *id, int flags) {
+    char path[64];
+    snprintf(path, sizeof(path), "%s/" LAYOUT_SHIM_LOCK, id);
+    int fd = openat(run_instances_fd, path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+bool shim_has_ended(int run_instances_fd, const char *id) {
+    auto_close int fd = lock_open(run_instances_fd, id, 0);
+    return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 int shim_start(struct agent *agent, const struct wire_agent_instance_create *request, int *ret_sock,
                pid_t *ret_pid, struct err *err) {
     char path[4096], *envp[] = {(char[]){SHIM_PATH_ENV}, NULL};
@@ -224,13 +238,18 @@ int shim_start(struct agent *agent, const struct wire_agent_instance_create *req
     struct strv argv auto_strv = {0};
     shim_arguments(agent, request, &argv);
     char *bundle auto_free = mem_printf("%s/" LAYOUT_INSTANCES "/%s", agent->run_dir, request->id);
-    struct process_fd fd = {.from = theirs, .to = SHIM_CONTROL_FD};
+    // A child that has not executed the shim yet cannot be told by its command line; the lock that
+    // it inherits tells that it is there, even when we are killed now.
+    auto_close int lock = lock_open(agent->run_instances_fd, request->id, O_CREAT | O_EXCL);
+    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+        return err_os(err, lock < 0 ? -lock : errno, LAYOUT_SHIM_LOCK, "cannot lock it");
+    struct process_fd fds[] = {{theirs, SHIM_CONTROL_FD}, {lock, SHIM_LOCK_FD}};
     struct process_spec spec = {.path = path,
                                 .argv = argv.items,
                                 .envp = envp,
                                 .cwd = bundle,
-                                .fds = &fd,
-                                .n_fds = 1,
+                                .fds = fds,
+                                .n_fds = array_len(fds),
                                 .new_session = true};
     auto_close int pidfd = -1;
     int rc = process_spawn(&spec, ret_pid, &pidfd, err);

@@ -241,3 +241,24 @@ size_t bed_cgroups(const char *id) {
     cgroup_host_free(host);
     return n;
 }
+
+int bed_setup(void **state) {
+    struct bed *bed = mem_new(struct bed);
+    *state = bed;
+    bed_make(bed, 0);
+    bed_start(bed);
+    return 0;
+}
+
+int bed_teardown(void **state) {
+    struct bed *bed = *state;
+    bed_end(bed);
+    bed_remove(bed);
+    free(bed);
+    return 0;
+}
+
+void bed_write(const struct bed *bed, const char *below, const char *text) {
+    char *path auto_free = mem_printf("%s/%s", bed->dir, below);
+    assert_int_equal(file_write_atomic(AT_FDCWD, path, text, strlen(text), 0644, NULL), 0);
+}

@@ -34,6 +34,10 @@ void bed_start(struct bed *bed);            // an agent, past hello
 void bed_kill(struct bed *bed);             // SIGKILL, reaped
 void bed_end(struct bed *bed);              // closes the connection; the agent must end well
 void bed_remove(struct bed *bed);           // and asserts that nothing is left
+// Fixtures of one test: a bed with a running agent in *state.
+int bed_setup(void **state);
+int bed_teardown(void **state);
+void bed_write(const struct bed *bed, const char *below, const char *text); // file DIR/below
 // One request, its answer. Fails the test on another answer.
 void bed_call(struct bed *bed, enum wire_id id, const void *message, const int *fds, size_t n_fds,
               enum wire_id answer, struct wire_packet *ret);

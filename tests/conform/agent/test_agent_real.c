@@ -14,6 +14,7 @@
 
 #define BUSYBOX "/bin/busybox" // package busybox-static
 #define SKIPPED 77
+#define USER 61234
 
 static char *roles; // where the real ones are
 
@@ -27,8 +28,8 @@ static void copy_busybox(const struct bed *bed) {
     assert_int_equal(file_write_atomic(AT_FDCWD, to, data, size, 0755, NULL), 0);
 }
 
-static void make(struct bed *bed) {
-    bed_make(bed, 0);
+static void make(struct bed *bed, uid_t user) {
+    bed_make(bed, user);
     free(bed->libexec);
     bed->libexec = mem_strdup(roles);
     copy_busybox(bed);
@@ -100,7 +101,7 @@ static void runs_a_program(void **state) {
     struct wire_agent_exit end;
     bed_id(id);
     bed_id(volume);
-    make(&bed);
+    make(&bed, 0);
     bed_start(&bed);
     bed_ok(&bed, WIRE_AGENT_VOLUME_CREATE, &(struct wire_agent_volume_create){.id = volume});
     const char *mounts[] = {"volume",   volume,    "/data", "",           "tmpfs", "",
@@ -134,6 +135,56 @@ static void runs_a_program(void **state) {
     bed_remove(&bed);
 }
 
+static uint64_t mask_in(const char *log, const char *name) {
+    const char *at = strstr(log, name);
+    assert_non_null(at);
+    return strtoull(at + strlen(name), NULL, 16);
+}
+
+// The agent gives what it kept, and says so when it did not.
+static void privileged_is_bounded(void **state) {
+    static const char *const module[] = {"SYS_MODULE"};
+    const uint64_t sys_admin = UINT64_C(1) << 21, sys_module = UINT64_C(1) << 16;
+    struct arena *arena auto_arena = arena_new(65536);
+    struct wire_agent_exit end;
+    struct bed bed;
+    make(&bed, 0);
+    bed_start(&bed);
+    for (int privileged = 0; privileged < 2; privileged++) {
+        char id[ID_TEXT_SIZE];
+        bed_id(id);
+        struct wire_agent_instance_create r = script(id, "/bin/busybox grep Cap /proc/self/status");
+        r.privileged = privileged;
+        int sock = create(&bed, &r);
+        start(sock);
+        wait_for_end(&bed, id, arena, &end);
+        close(sock);
+        char *log auto_free = read_log(&bed, id);
+        assert_int_equal(end.exit_code, 0);
+        uint64_t effective = mask_in(log, "CapEff:\t");
+        assert_int_equal((effective & sys_admin) != 0, privileged);
+        assert_int_equal(effective & sys_module, 0);
+        assert_int_equal(mask_in(log, "CapAmb:\t"), 0);
+        assert_int_equal(mask_in(log, "CapInh:\t"), 0);
+        bed_clear(&bed, id, true);
+    }
+    char id[ID_TEXT_SIZE];
+    struct err err;
+    bed_id(id);
+    struct wire_agent_instance_create r = script(id, "true");
+    r.cap_add = (struct wire_strings){module, 1};
+    bed_refused(&bed, WIRE_AGENT_INSTANCE_CREATE, &r, NULL, 0, &err);
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    r = script(id, "true");
+    r.terminal = true;
+    r.rows = 24;
+    r.columns = 80;
+    close(create(&bed, &r));
+    bed_clear(&bed, id, true);
+    bed_end(&bed);
+    bed_remove(&bed);
+}
+
 // Gone, or only waiting to be reaped by whoever that falls to.
 static bool has_ended(pid_t pid) {
     char *path auto_free = mem_printf("/proc/%d/stat", (int)pid);
@@ -147,7 +198,7 @@ static void outlives_the_agent(void **state) {
     struct bed bed;
     char id[ID_TEXT_SIZE], word[16];
     bed_id(id);
-    make(&bed);
+    make(&bed, 0);
     bed_start(&bed);
     struct wire_agent_instance_create r = script(id, "exec /bin/busybox sleep 1000");
     int sock = create(&bed, &r);
@@ -178,6 +229,36 @@ static void outlives_the_agent(void **state) {
     bed_remove(&bed);
 }
 
+static void runs_rootless(void **state) {
+    static const char *const networks[] = {"none", "host"};
+    struct arena *arena auto_arena = arena_new(65536);
+    struct wire_agent_exit end;
+    struct bed bed;
+    make(&bed, USER);
+    bed_start(&bed);
+    for (size_t i = 0; i < array_len(networks); i++) {
+        char id[ID_TEXT_SIZE];
+        bed_id(id);
+        struct wire_agent_instance_create r =
+            script(id, "B=/bin/busybox; $B id -u; $B cat /proc/self/uid_map; echo x > /new && "
+                       "echo written; $B mount; exit 4");
+        r.network = networks[i];
+        int sock = create(&bed, &r);
+        start(sock);
+        wait_for_end(&bed, id, arena, &end);
+        close(sock);
+        char *log auto_free = read_log(&bed, id);
+        if (end.exit_code != 4) print_error("%s\n%s\n", end.failure, log);
+        assert_int_equal(end.exit_code, 4);
+        expect_in(log, "stdout F 0");
+        expect_in(log, "stdout F written");
+        bed_clear(&bed, id, true);
+        assert_int_equal(bed_processes(id), 0);
+    }
+    bed_end(&bed);
+    bed_remove(&bed);
+}
+
 static char *run_job(struct bed *bed, const struct wire_agent_image_job *job, int fd) {
     struct wire_packet packet;
     struct arena *arena auto_arena = arena_new(1 << 20);
@@ -202,7 +283,7 @@ static void image_jobs_make_what_runs(void **state) {
     char id[ID_TEXT_SIZE], tar[] = "/tmp/trine-agent-tar-XXXXXX";
     static const char *const names[] = {"box:1"};
     bed_id(id);
-    make(&bed);
+    make(&bed, 0);
     bed_start(&bed);
     struct wire_agent_image_job build = {.verb = "build-busybox", .names = {names, 1}};
     char *built auto_free = run_job(&bed, &build, -1);
@@ -248,7 +329,7 @@ static void image_jobs_make_what_runs(void **state) {
 
 static void killed_while_creating(void **state) {
     struct bed bed;
-    make(&bed);
+    make(&bed, 0);
     for (unsigned round = 0; round < 20; round++) {
         char ids[3][ID_TEXT_SIZE];
         bed_start(&bed);
@@ -279,7 +360,9 @@ int main(void) {
     roles = mem_strndup(agent, (size_t)(strrchr(agent, '/') - agent));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_a_program),
+        cmocka_unit_test(privileged_is_bounded),
         cmocka_unit_test(outlives_the_agent),
+        cmocka_unit_test(runs_rootless),
         cmocka_unit_test(image_jobs_make_what_runs),
         cmocka_unit_test(killed_while_creating),
     };

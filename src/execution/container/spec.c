@@ -179,10 +179,37 @@ SCHEMA(document_schema, struct oci_spec, REQUIRED(STRING, oci_spec, "ociVersion"
        F(PAIRS, oci_spec, "annotations", annotations),
        SUB(INLINE, oci_spec, "linux", linux_, linux_schema));
 
+// jansson has no unsigned 64-bit integers, and configurations say 18446744073709551615 for
+// "unlimited". Outside of strings, such a number becomes a fraction of the same length
+// ("184467440737095516e2"), which the schema takes for what it was. NULL: no memory.
+static char *with_large_numbers(const char *json, size_t size) {
+    char *text = mem_try_dup(json, size);
+    bool string = false;
+    for (size_t i = 0; text && i < size; i++) {
+        if (text[i] == '"') string = !string;
+        if (string && text[i] == '\\') i++;
+        if (string || i >= size || text[i] < '0' || text[i] > '9') continue;
+        size_t n = 1;
+        while (i + n < size && text[i + n] >= '0' && text[i + n] <= '9') n++;
+        bool whole = i + n >= size || !strchr(".eE", text[i + n]);
+        if (whole && (n == 20 || (n == 19 && memcmp(text + i, "9223372036854775807", 19) > 0)))
+            memcpy(text + i + n - 2, "e2", 2);
+        i += n - 1;
+    }
+    return text;
+}
+
+static json_t *load(const char *json, size_t size, json_error_t *where) {
+    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, where);
+    if (root || json_error_code(where) != json_error_numeric_overflow) return root;
+    auto_free char *text = with_large_numbers(json, size);
+    return text ? json_loadb(text, size, JSON_REJECT_DUPLICATES, where) : NULL;
+}
+
 static int parse(struct arena *arena, const char *what, const char *path, const char *json,
                  size_t size, const struct schema *schema, void *into, struct err *err) {
     json_error_t where;
-    json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &where);
+    json_t *root = load(json, size, &where);
     if (!root)
         return err_set(err, ERR_INVALID, 0, what, "line %d, column %d: %s", where.line,
                        where.column, where.text);

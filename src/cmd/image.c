@@ -2,7 +2,7 @@
 // trine-image: the role that works on the image store. A short-lived process: it opens what it was
 // told to, gives up its rights, does one verb, and ends.
 #include "execution/container/image/image.h"
-#include "image_args.h"
+#include "cmd/image_args.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

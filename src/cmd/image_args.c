@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "image_args.h"
+#include "cmd/image_args.h"
 
 #include "base/mem.h"
 #include "base/text.h"

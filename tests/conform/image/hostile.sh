@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Images that lie or try to leave the store: each is refused with a word about what is wrong, and
 # nothing of it stays, neither in the store nor outside.
+# shellcheck source=tests/conform/image/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 
 canary=/tmp/escape

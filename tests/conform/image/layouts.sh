@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What other tools write is read, what is written other tools read, and what a layer holds arrives.
+# shellcheck source=tests/conform/image/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 
 import() { "$image" --store "$store" import --quiet "$@"; }
@@ -125,7 +126,7 @@ printf X | dd of="$layer/bin/sh" bs=1 seek=100 conv=notrunc status=none
 # Sweeping keeps what is named and no more.
 image_id "$work/f.json" >"$work/keep"
 run sweep "$image" --store "$store" sweep --keep-file "$work/keep" --quiet
-[ "$(ls "$store/images" | wc -l):$(ls -d "$store"/layers/*[!n] | grep -vc json):$(ls "$store/blobs/sha256" | wc -l)" = 1:2:4 ] &&
+[ "$(ls "$store/images" | wc -l):$(find "$store/layers" -mindepth 1 -maxdepth 1 -type d | wc -l):$(ls "$store/blobs/sha256" | wc -l)" = 1:2:4 ] &&
     ok sweep-keeps || not_ok sweep-keeps "$(ls -R "$store/images" "$store/blobs")"
 run sweep-all "$image" --store "$store" sweep --keep-file /dev/null
 [ -z "$(contents "$store")" ] && ok sweep-empties || not_ok sweep-empties "$(contents "$store")"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
 # Shared by the image suites. Each is called as `SUITE.sh TRINE_IMAGE`, needs root, works in a
 # scratch folder of its own, and prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`.
 set -u

@@ -36,8 +36,8 @@ static void on_stop(int signo) {
     stop = signo;
 }
 
-static const char *first_name(const struct args *args) {
-    return args->names.len > 0 ? args->names.items[0] : NULL;
+static const char *const *names_of(const struct args *args) {
+    return (const char *const *)args->names.items; // NULL while empty
 }
 
 static int open_input(const char *path, int *ret_fd, struct err *err) {
@@ -61,7 +61,7 @@ static int run_import(struct run *run, struct err *err) {
     if (r < 0) return r;
     options.input_fd = fd;
     options.type = run->args->type;
-    options.name = first_name(run->args);
+    options.names = names_of(run->args);
     options.created_ns = run->args->created_ns;
     static const char *const shell[] = {"/bin/sh", NULL};
     options.cmd = shell;
@@ -86,7 +86,7 @@ static int run_build_busybox(struct run *run, struct err *err) {
     const struct image_busybox_options options = {
         .busybox_fd = fd,
         .applets = applets,
-        .name = first_name(run->args),
+        .names = names_of(run->args),
         .created_ns = run->args->epoch_set ? run->args->created_ns : st.st_mtim.tv_sec * SEC_NS,
     };
     return image_build_busybox(run->store, &options, &run->result, err);
@@ -96,7 +96,7 @@ static int run_build_debian(struct run *run, struct err *err) {
     const struct image_debian_options options = {
         .suite = run->args->suite,
         .packages = (const char *const *)run->args->packages.items,
-        .name = first_name(run->args),
+        .names = names_of(run->args),
         .created_ns = run->args->created_ns,
     };
     return image_build_debian(run->store, &options, &run->result, err);
@@ -120,7 +120,7 @@ static int run_export(struct run *run, struct err *err) {
     if (r < 0) return r;
     const struct image_export_options options = {
         .id = args->id,
-        .names = args->names.len > 0 ? (const char *const *)args->names.items : NULL,
+        .names = names_of(args),
         .format = args->format,
         .output_fd = fd,
     };

@@ -52,7 +52,7 @@ static const struct flag_info flags[] = {
     {"input", "FILE", "file or directory to read, - for standard input", FLAG_INPUT, "|import|"},
     {"type", "WORD", "auto, oci, docker or rootfs; for export as --format", FLAG_TYPE,
      "|import|export|"},
-    {"name", "NAME", "name to note in the record", FLAG_NAME, NAMERS},
+    {"name", "NAME", "name to note in the record; may be repeated", FLAG_NAME, NAMERS},
     {"keep-file", "FILE", "ids of the images to keep, one a line", FLAG_KEEP_FILE, "|sweep|"},
     {"busybox", "PATH", "the static program (/bin/busybox)", FLAG_BUSYBOX, "|build-busybox|"},
     {"suite", "NAME", "the distribution's suite: bookworm, trixie, sid", FLAG_SUITE,

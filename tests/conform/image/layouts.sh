@@ -82,6 +82,10 @@ done
 [ "$(json "$work/two-images.json" 'len(r["images"])')" = 2 ] && ok two-images || not_ok two-images "not both"
 [ -e "$(layer_dir "$store" "$work/platforms.json" 0)/mine" ] && ok this-platform || not_ok this-platform "took another"
 
+"$image" --store "$store" import --quiet --input "$work/plain" --name a:1 --name b:2 >"$work/n.json"
+[ "$(json "$work/n.json" '" ".join(r["images"][0]["names"])')" = "plain a:1 b:2" ] && ok names || not_ok names "$(cat "$work/n.json")"
+[ "$(stat -c %a "$store")" = 700 ] && ok store-is-closed || not_ok store-is-closed "others may enter it"
+
 # Out and in again, through both formats.
 for format in oci docker; do
     run "export-$format" "$image" --store "$store" export --quiet --id "$id" --format $format --name example/plain:1 --output "$work/x-$format.tar"

@@ -133,11 +133,11 @@ static int build(struct builder *b, const struct image_busybox_options *options,
 
 int image_build_busybox(struct image_store *store, const struct image_busybox_options *options,
                         char **ret_json, struct err *err) {
-    static const char *const shell[] = {"/bin/sh", NULL};
+    static const char *const shell[] = {"/bin/sh", NULL}, *const own_name[] = {"busybox", NULL};
     struct image_import_options import_options = IMAGE_IMPORT_OPTIONS_DEFAULT;
     struct builder b = {.mtime_s = options->created_ns / SEC_NS};
     struct import im;
-    import_options.name = options->name ? options->name : "busybox";
+    import_options.names = options->names ? options->names : own_name;
     import_options.created_ns = options->created_ns;
     import_options.comment = "busybox";
     import_options.cmd = shell;

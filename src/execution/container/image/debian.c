@@ -150,6 +150,7 @@ static _Noreturn void run_child(struct debian *d) {
     auto_free char *json = NULL;
     auto_free char *name = mem_printf("debian:%s", d->options->suite);
     auto_free char *comment = mem_printf("Debian %s", d->options->suite);
+    const char *const names[] = {name, NULL};
     static const char *const shell[] = {"/bin/bash", NULL};
     struct image_import_options options = IMAGE_IMPORT_OPTIONS_DEFAULT;
     close_end(&d->gate[1]);
@@ -157,7 +158,7 @@ static _Noreturn void run_child(struct debian *d) {
     close_end(&d->messages[0]);
     options.input_fd = d->tar[0];
     options.type = IMAGE_TYPE_ROOTFS;
-    options.name = d->options->name ? d->options->name : name;
+    options.names = d->options->names ? d->options->names : names;
     options.created_ns = d->options->created_ns;
     options.comment = comment;
     options.cmd = shell;

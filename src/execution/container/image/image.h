@@ -78,10 +78,10 @@ int image_type_parse(const char *word, enum image_type *ret); // auto oci docker
 struct image_import_options {
     int input_fd; // a file, pipe or directory; borrowed
     enum image_type type;
-    const char *name;       // added to the names found; NULL: none
-    int64_t created_ns;     // realtime, for a root file system's configuration
-    const char *comment;    // its history line; NULL: "imported root file system"
-    const char *const *cmd; // its default command, NULL-terminated; NULL: none
+    const char *const *names; // added to those found, NULL-terminated; NULL: none
+    int64_t created_ns;       // realtime, for a root file system's configuration
+    const char *comment;      // its history line; NULL: "imported root file system"
+    const char *const *cmd;   // its default command, NULL-terminated; NULL: none
     int gate_fd; // >= 0: one byte must arrive before anything is kept; end of file cancels
 };
 #define IMAGE_IMPORT_OPTIONS_DEFAULT ((struct image_import_options){.input_fd = -1, .gate_fd = -1})
@@ -90,10 +90,10 @@ int image_import(struct image_store *store, const struct image_import_options *o
                  char **ret_json, struct err *err);
 
 struct image_busybox_options {
-    int busybox_fd;      // the program; borrowed. Refused unless linked statically
-    const char *applets; // what its `--list-full` says: one path a line
-    const char *name;    // NULL: "busybox"
-    int64_t created_ns;  // also the time of every file: the same input gives the same digests
+    int busybox_fd;           // the program; borrowed. Refused unless linked statically
+    const char *applets;      // what its `--list-full` says: one path a line
+    const char *const *names; // NULL-terminated; NULL: "busybox"
+    int64_t created_ns;       // also the time of every file: the same input gives the same digests
 };
 int image_build_busybox(struct image_store *store, const struct image_busybox_options *options,
                         char **ret_json, struct err *err);
@@ -101,7 +101,7 @@ int image_build_busybox(struct image_store *store, const struct image_busybox_op
 struct image_debian_options {
     const char *suite;           // "bookworm"
     const char *const *packages; // beyond the minimal system; NULL-terminated; NULL: none
-    const char *name;            // NULL: "debian:SUITE"
+    const char *const *names;    // NULL-terminated; NULL: "debian:SUITE"
     int64_t created_ns;
 };
 // Runs mmdebstrap with the rights of the caller and takes in what it writes in a child that was

@@ -29,9 +29,10 @@ int image_type_parse(const char *word, enum image_type *ret) {
 int import_begin(struct import *im, struct image_store *store,
                  const struct image_import_options *options, struct err *err) {
     *im = (struct import){.store = store, .options = options, .budget = {.limits = store->limits}};
-    if (options->name && !image_name_ok(options->name)) {
+    for (size_t i = 0; options->names && options->names[i]; i++) {
+        if (image_name_ok(options->names[i])) continue;
         err_set(err, ERR_INVALID, 0, "flag --name", "'%.80s' is not a name for an image",
-                options->name);
+                options->names[i]);
         return err_next(err, "use letters, digits and . _ / : @ -, at most %d of them",
                         IMAGE_NAME_MAX);
     }
@@ -46,7 +47,8 @@ void import_free(struct import *im) {
 }
 
 int import_add_record(struct import *im, struct image_record *record, struct err *err) {
-    if (im->options->name) record_add_name(record, im->options->name);
+    for (size_t i = 0; im->options->names && im->options->names[i]; i++)
+        record_add_name(record, im->options->names[i]);
     for (size_t i = 0; i < im->records.len; i++) {
         struct image_record *other = &im->records.items[i];
         if (!digest_same(&other->id, &record->id)) continue;

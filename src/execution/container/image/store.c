@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIR_MODE 0711 // containers reach layers by name; nobody but the owner lists them
+// Layers hold set-id programs: nobody but the owner may reach them by a path. Containers see them
+// through overlayfs, which uses the rights of whoever mounted it.
+#define DIR_MODE 0700
 #define LOCK_WAIT_MS 20
 #define LOCK_TRIES 500
 
@@ -103,7 +105,10 @@ static int sweep_litter(struct image_store *store, struct err *err) {
     struct store_sweep unused;
     int r = dir_each(store->dir_fd, "tmp", remove_litter, &any);
     if (r < 0) return err_os(err, -r, store->path, "cannot sweep tmp/ of the image store");
-    return any ? store_remove_unreached(store, &unused, err) : 0;
+    struct err why = {0};
+    if (any && store_remove_unreached(store, &unused, &why) < 0) // a damaged record: remove nothing
+        report_warning(store->report, "left-overs stay: %s: %s", why.object, why.cause);
+    return 0;
 }
 
 static int open_lock(struct image_store *store, struct err *err) {

@@ -85,14 +85,14 @@ static int open_parent(int dirfd, const char *path, const char **ret_name) {
     return fd < 0 ? -errno : fd;
 }
 
-static int write_durably(int fd, const void *data, size_t size, mode_t mode) {
+static int write_whole(int fd, const void *data, size_t size, mode_t mode, bool durable) {
     int r = file_write_all(fd, data, size);
     if (r < 0) return r;
-    return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+    return fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0) ? -errno : 0;
 }
 
-int file_write_atomic(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
-                      struct err *err) {
+static int write_replacing(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+                           bool durable, struct err *err) {
     const char *name;
     auto_close int parent = open_parent(dirfd, path, &name);
     if (parent < 0) return err_os(err, -parent, path, "cannot open its folder");
@@ -105,14 +105,25 @@ int file_write_atomic(int dirfd, const char *path, const void *data, size_t size
     auto_close int fd =
         openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return err_os(err, errno, path, "cannot create a temporary file next to it");
-    int r = write_durably(fd, data, size, mode);
+    int r = write_whole(fd, data, size, mode, durable);
     if (r == 0 && renameat(parent, temporary, parent, name) < 0) r = -errno;
     if (r < 0) {
         unlinkat(parent, temporary, 0);
         return err_os(err, -r, path, "cannot write the file");
     }
-    if (fsync(parent) < 0) return err_os(err, errno, path, "cannot make its folder durable");
+    if (durable && fsync(parent) < 0)
+        return err_os(err, errno, path, "cannot make its folder durable");
     return 0;
+}
+
+int file_write_atomic(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+                      struct err *err) {
+    return write_replacing(dirfd, path, data, size, mode, true, err);
+}
+
+int file_write_volatile(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+                        struct err *err) {
+    return write_replacing(dirfd, path, data, size, mode, false, err);
 }
 
 int file_write_text(int dirfd, const char *path, const char *text) {

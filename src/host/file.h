@@ -19,6 +19,9 @@ int file_read(int dirfd, const char *path, size_t max, char **ret_data, size_t *
 // Into a temporary neighbour, fsync, rename, fsync of the directory. Nobody ever sees half of it.
 int file_write_atomic(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
                       struct err *err);
+// The same without fsync, for what means nothing after a reboot: whole or absent for other processes.
+int file_write_volatile(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+                        struct err *err);
 int file_write_text(int dirfd, const char *path,
                     const char *text); // plain write to an existing file (cgroup, proc)
 int file_write_all(int fd, const void *data, size_t size); // loops over short writes and EINTR

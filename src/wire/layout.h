@@ -33,6 +33,7 @@
 #define LAYOUT_SECCOMP_CACHE "instances/.seccomp"
 #define LAYOUT_CONFIG "config.json"
 #define LAYOUT_ROOTFS "rootfs"
+#define LAYOUT_WARNINGS "warnings"
 #define LAYOUT_SHIM_SOCKET "shim.sock"
 #define LAYOUT_SHIM_PID "shim.pid"
 #define LAYOUT_SHIM_LOCK "shim.lock"

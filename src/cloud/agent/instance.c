@@ -20,7 +20,6 @@
 
 #define CREATE_LIMIT_NS (30 * SEC_NS)
 #define CONNECT_LIMIT_NS (5 * SEC_NS)
-#define WARNINGS_FILE "warnings" // written by the shim: what this host could not give, one a line
 #define WARNINGS_MAX_BYTES 16384
 #define WARNINGS_MAX 32
 
@@ -84,8 +83,8 @@ void instance_creations_end(struct agent *agent) {
 
 // What the shim could not have on this host, for the daemon to pass on.
 static struct wire_strings read_warnings(struct agent *agent, const char *id, struct arena *arena) {
-    char path[ID_TEXT_SIZE + sizeof(WARNINGS_FILE) + 1];
-    snprintf(path, sizeof(path), "%s/" WARNINGS_FILE, id);
+    char path[ID_TEXT_SIZE + sizeof(LAYOUT_WARNINGS) + 1];
+    snprintf(path, sizeof(path), "%s/" LAYOUT_WARNINGS, id);
     char *text auto_free = NULL;
     if (file_read(agent->run_instances_fd, path, WARNINGS_MAX_BYTES, &text, NULL, NULL) < 0)
         return (struct wire_strings){0};

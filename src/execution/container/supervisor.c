@@ -84,8 +84,16 @@ static int step_open_log(struct supervisor *s, struct err *err) {
     return rc;
 }
 
+// In the short-lived child that creates: a line for the agent, which passes it on to the user.
 static void on_container_warning(const char *text, void *arg) {
-    LOG_WARN("the container does not get all that was asked for", "cause=\"%s\"", text);
+    const struct supervisor *s = arg;
+    auto_close int fd = openat(s->dir_fd, LAYOUT_WARNINGS,
+                               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    char line[512];
+    int n = snprintf(line, sizeof(line), "%.*s\n", (int)sizeof(line) - 2, text);
+    for (char *p = line; n > 0 && p < line + n - 1; p++) *p = *p == '\n' ? ' ' : *p;
+    if (fd < 0 || file_write_all(fd, line, (size_t)n) < 0)
+        LOG_WARN("the container does not get all that was asked for", "cause=\"%s\"", text);
 }
 
 static int step_find_cgroups(struct supervisor *s, struct err *err) {
@@ -106,6 +114,7 @@ static int step_spawn_container(struct supervisor *s, struct err *err) {
     s->container.cgroup_path = s->options->cgroup;
     s->container.die_with_parent = true;
     s->container.warn = on_container_warning;
+    s->container.warn_arg = s;
     int child[3] = {-1, -1, -1};
     int rc =
         s->options->terminal ? 0 : supervisor_stdio_pipes(&s->stdio, s->options->input, child, err);

@@ -15,7 +15,7 @@ int supervisor_write_pid(int dir_fd, struct err *err) {
     int rc = process_start_time(getpid(), &start_time);
     if (rc < 0) return err_os(err, -rc, "supervisor", "cannot read its own start time");
     char *text auto_free = mem_printf("%d %" PRIu64 "\n", (int)getpid(), start_time);
-    return file_write_atomic(dir_fd, LAYOUT_SHIM_PID, text, strlen(text), 0600, err);
+    return file_write_volatile(dir_fd, LAYOUT_SHIM_PID, text, strlen(text), 0600, err);
 }
 
 char *supervisor_record_text(const struct supervisor_record *record) {
@@ -33,5 +33,5 @@ char *supervisor_record_text(const struct supervisor_record *record) {
 int supervisor_write_record(int dir_fd, const struct supervisor_record *record, struct err *err) {
     char *text auto_free = supervisor_record_text(record);
     if (!text) return err_set(err, ERR_NO_SPACE, 0, LAYOUT_EXIT, "no memory to write it");
-    return file_write_atomic(dir_fd, LAYOUT_EXIT, text, strlen(text), 0600, err);
+    return file_write_volatile(dir_fd, LAYOUT_EXIT, text, strlen(text), 0600, err);
 }

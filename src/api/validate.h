@@ -19,6 +19,10 @@ int api_validate(const struct api_schema *schema, json_t *value, struct err *err
 int api_validate_text(const char *where, const struct api_parameter *parameter, const char *text,
                       struct err *err);
 
+// What somebody sent, fit to be shown in an error: cut at a character's end, never half of one.
+#define API_SHOWN_SIZE 104
+const char *api_shown(const char *text, char buf[API_SHOWN_SIZE]); // returns buf
+
 // "true" and "1", "false" and "0"; -1 for anything else.
 int api_parse_bool(const char *text);
 

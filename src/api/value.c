@@ -103,6 +103,19 @@ const char *value_why_not(const struct api_schema *schema, const char *text) {
     return NULL;
 }
 
+const char *api_shown(const char *text, char buf[API_SHOWN_SIZE]) {
+    size_t size = strlen(text), max = API_SHOWN_SIZE - sizeof("…");
+    bool cut = size > max;
+    if (cut) {
+        size = max;
+        while (size && ((uint8_t)text[size] & 0xc0) == 0x80) size--;
+    }
+    bool utf8 = text_is_utf8(text, size);
+    for (size_t i = 0; i < size; i++) buf[i] = !utf8 && (uint8_t)text[i] >= 0x80 ? '?' : text[i];
+    strcpy(buf + size, cut ? "…" : "");
+    return buf;
+}
+
 int api_parse_bool(const char *text) {
     if (!strcmp(text, "true") || !strcmp(text, "1")) return 1;
     return !strcmp(text, "false") || !strcmp(text, "0") ? 0 : -1;
@@ -132,8 +145,8 @@ int api_validate_text(const char *where, const struct api_parameter *parameter, 
     else if (schema->types & API_INTEGER)
         why = integer_why_not(schema, text);
     if (!why) return 0;
-    char object[128], next[256];
+    char object[128], next[256], shown[API_SHOWN_SIZE];
     snprintf(object, sizeof(object), "%s %s", where, parameter->name);
-    err_set(err, ERR_INVALID, 0, object, "the value \"%.100s\" %s", text, why);
+    err_set(err, ERR_INVALID, 0, object, "the value \"%s\" %s", api_shown(text, shown), why);
     return err_next(err, "give %s", schema_wants(schema, next, sizeof(next)));
 }

@@ -96,8 +96,9 @@ int check_media(struct http_request *req, const struct http_framing *framing, in
     const char *media = http_header(req, MHD_HTTP_HEADER_CONTENT_TYPE);
     if (is_json(media, op->method == API_PATCH)) return 0;
     *ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
-    err_set(err, ERR_INVALID, 0, "request body", "its Content-Type is %s%.60s%s",
-            media ? "\"" : "not said", media ? media : "", media ? "\"" : "");
+    char shown[API_SHOWN_SIZE];
+    err_set(err, ERR_INVALID, 0, "request body", "its Content-Type is %s",
+            media ? api_shown(media, shown) : "not said");
     return err_next(err, "send JSON with \"Content-Type: application/json\"");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers: stored in the request, then handed to libmicrohttpd when it asks.
-#include "base/text.h"
+#include "api/validate.h"
 #include "cloud/http/http_int.h"
 
 #include <errno.h>
@@ -146,7 +146,8 @@ int http_check_match(const struct http_request *req, const char *etag, struct er
         p += size;
         p += strcspn(p, ",");
     }
-    err_set(err, ERR_CHANGED, 0, "If-Match", "the object has the ETag %s now, not %.60s", quoted,
-            header);
+    char shown[API_SHOWN_SIZE];
+    err_set(err, ERR_CHANGED, 0, "If-Match", "the object has the ETag %s now, not %s", quoted,
+            api_shown(header, shown));
     return err_next(err, "read the object again and decide anew");
 }

@@ -72,8 +72,9 @@ static int not_allowed(struct http_request *req, const char *method, unsigned al
     if (head) snprintf(list + strlen(list), sizeof(list) - strlen(list), ", HEAD");
     http_set_header(req, MHD_HTTP_HEADER_ALLOW, list);
     *ret_status = MHD_HTTP_METHOD_NOT_ALLOWED;
-    err_set(err, ERR_INVALID, 0, "request", "the method %.20s is not possible on this path",
-            method);
+    char shown[API_SHOWN_SIZE];
+    err_set(err, ERR_INVALID, 0, "request", "the method %s is not possible on this path",
+            api_shown(method, shown));
     return err_next(err, "use %s", list);
 }
 
@@ -102,8 +103,10 @@ static int find_operation(struct http_request *req, const char *method, size_t p
     }
     if (req->operation) return 0;
     if (allowed) return not_allowed(req, method, allowed, head, ret_status, err);
-    err_set(err, ERR_NOT_FOUND, 0, "path", "the API has nothing at \"%.*s\"",
-            (int)(path_size < 200 ? path_size : 200), req->url);
+    char shown[API_SHOWN_SIZE];
+    char *path = arena_strndup(req->arena, req->url, path_size);
+    err_set(err, ERR_NOT_FOUND, 0, "path", "the API has nothing at \"%s\"",
+            api_shown(path ? path : "", shown));
     return err_next(err, "GET /v1/openapi.json lists what there is");
 }
 
@@ -135,7 +138,9 @@ static const struct api_parameter *find_query(const struct api_operation *op, co
 
 static int unknown_query(const struct api_operation *op, const char *name, struct err *err) {
     struct str known auto_str = {0};
-    err_set(err, ERR_INVALID, 0, "query", "%s takes no parameter \"%.60s\"", op->id, name);
+    char shown[API_SHOWN_SIZE];
+    err_set(err, ERR_INVALID, 0, "query", "%s takes no parameter \"%s\"", op->id,
+            api_shown(name, shown));
     for (size_t i = 0; i < op->n_query; i++)
         str_printf(&known, "%s%s", i ? ", " : "", op->query[i].name);
     if (!op->n_query) return err_next(err, "leave it out");

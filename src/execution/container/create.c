@@ -206,8 +206,6 @@ int container_delete(const struct oci_spec *spec, const struct container_options
             err_clear(err);
             r = 0;
         } else if (r == 0) {
-            // Thawed first: a frozen process does not die.
-            (void)cgroup_freeze(cg, false, NULL);
             r = cgroup_destroy(cg, err);
         }
         if (cg) cgroup_close(cg);

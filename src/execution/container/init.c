@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -215,11 +216,24 @@ void child_report(const struct child *c, const struct err *err) {
         (void)sync_write_err(c->gate, err);
 }
 
+// clone3 has reset the handled signals. Ignored ones stay ignored, even past exec; which they are,
+// the kernel says in one read.
+static uint64_t ignored_signals(void) {
+    char text[4096];
+    auto_close int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : file_read_some(fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = strstr(text, "\nSigIgn:\t");
+    return at ? strtoull(at + 9, NULL, 16) : UINT64_MAX;
+}
+
 void child_reset_signals(void) {
     sigset_t none;
     sigemptyset(&none);
     struct sigaction normal = {.sa_handler = SIG_DFL};
-    for (int signo = 1; signo < NSIG; signo++) (void)sigaction(signo, &normal, NULL);
+    uint64_t ignored = ignored_signals();
+    for (int signo = 1; signo < NSIG; signo++)
+        if (ignored >> (signo - 1) & 1) (void)sigaction(signo, &normal, NULL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -22,7 +22,8 @@
 
 static pid_t clone_process(uint64_t flags, bool to_parent, int cgroup_fd, int *ret_pidfd) {
     int pidfd = -1;
-    struct clone_args args = {.flags = flags | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd};
+    struct clone_args args = {.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+                              .pidfd = (uint64_t)(uintptr_t)&pidfd};
     if (to_parent)
         args.flags |= CLONE_PARENT; // the signal at its end is then the one of our own end
     else

@@ -76,7 +76,13 @@ static int put_number(const struct apply *a, enum cgroup_controller c, const cha
     return put(a, c, file, text, what);
 }
 
-static int device_rule(const struct apply *a, const struct oci_device_rule *rule) {
+// The list's two files stay open: it is long, and its order counts.
+struct device_files {
+    int allow, deny;
+};
+
+static int device_rule(const struct apply *a, const struct device_files *files,
+                       const struct oci_device_rule *rule) {
     char text[64], major[24] = "*", minor[24] = "*";
     const char *type = rule->type && rule->type[0] ? rule->type : "a";
     const char *access = rule->access && rule->access[0] ? rule->access : "rwm";
@@ -90,8 +96,15 @@ static int device_rule(const struct apply *a, const struct oci_device_rule *rule
     if (rule->minor.set && rule->minor.value >= 0)
         snprintf(minor, sizeof(minor), "%lld", (long long)rule->minor.value);
     snprintf(text, sizeof(text), "%s %s:%s %s", type, major, minor, access);
-    return put(a, CGROUP_DEVICES, rule->allow ? "devices.allow" : "devices.deny",
-               *type == 'a' ? "a" : text, "linux.resources.devices");
+    const char *line = *type == 'a' ? "a" : text;
+    if (write(rule->allow ? files->allow : files->deny, line, strlen(line)) >= 0) return 0;
+    return err_os(a->err, errno, "linux.resources.devices", "the kernel refuses \"%s\"", line);
+}
+
+static int open_device_file(const struct apply *a, const char *name) {
+    auto_free char *dir = cgroup_host_dir(a->host, CGROUP_DEVICES, a->path);
+    auto_free char *path = mem_printf("%s/%s", dir ? dir : "", name);
+    return open(path, O_WRONLY | O_CLOEXEC);
 }
 
 // What every container may use, whatever the list says: making nodes, and the devices that the
@@ -124,10 +137,17 @@ static int apply_devices(const struct apply *a, const struct oci_resources *res)
             a->warn("linux.resources.devices is not applied: no devices controller", a->warn_arg);
         return 0;
     }
+    auto_close int allow = open_device_file(a, "devices.allow");
+    auto_close int deny = open_device_file(a, "devices.deny");
+    struct device_files files = {allow, deny};
+    if (allow < 0 || deny < 0) {
+        say(a, "linux.resources.devices");
+        return 0;
+    }
     int r = 0;
     for (size_t i = 0; r == 0 && i < res->devices.len; i++)
-        r = device_rule(a, &res->devices.items[i]);
-    for (size_t i = 0; r == 0 && i < array_len(always); i++) r = device_rule(a, &always[i]);
+        r = device_rule(a, &files, &res->devices.items[i]);
+    for (size_t i = 0; r == 0 && i < array_len(always); i++) r = device_rule(a, &files, &always[i]);
     return r;
 }
 

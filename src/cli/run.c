@@ -74,6 +74,13 @@ static int start_failed(const struct running *running, struct err *err) {
     return code;
 }
 
+// With --rm the name and the volumes are free again when the command returns. Gone already is fine too.
+static void await_removal(const struct running *running) {
+    auto_str struct str url = {0};
+    instance_url(running->call, running->what->id, "/wait?condition=removed", &url);
+    client_json(running->control, "POST", str_text(&url), NULL, NULL, NULL);
+}
+
 static int lost(const struct foreground *what, struct err *err) {
     err_set(err, ERR_UNAVAILABLE, 0, "daemon",
             "the connection to it was lost; the instance %s goes on without it", what->name);
@@ -136,6 +143,7 @@ int run_foreground(const struct cli_call *call, const struct foreground *what, s
         }
     }
     r = stream_run(&stream, err);
+    if (r == STREAM_ENDED && what->forget) await_removal(&running);
     return finish(what, &stream, r, err);
 }
 

@@ -250,7 +250,8 @@ static int open_api(struct daemon *d, struct tokens *tokens, struct err *err) {
                                  .server_version = TRINE_VERSION};
     int rc = http_server_new(d->cloud.loop, &config, &d->cloud.http, err);
     if (rc == 0) rc = http_listen_unix(d->cloud.http, take_fd(d->listen_fd), err);
-    if (rc == 0 && d->tls) rc = http_listen_tls(d->cloud.http, take(d->tls), tokens_check, tokens, err);
+    if (rc == 0 && d->tls)
+        rc = http_listen_tls(d->cloud.http, take(d->tls), tokens_check, tokens, err);
     return rc < 0 ? err_while(err, "opening the API") : 0;
 }
 

@@ -13,7 +13,7 @@ struct daemon_options {
     const char *tls_listen;          // "ADDRESS:PORT"; NULL: no TLS
     const char *tls_cert, *tls_key;  // PEM files
     const char *tls_tokens;          // file: "TOKEN USER" a line, mode 0600
-    bool background; // log to STATE/daemon.log once requests are served
+    bool background;                 // log to STATE/daemon.log once requests are served
     int ready_fd;                    // closed (after one byte) when requests are served; -1: none
 };
 

@@ -33,6 +33,7 @@ http_handler_fn *const cloud_handlers[API_OP_COUNT] = {
     [API_INSTANCE_EXEC] = instance_handle_exec,
     [API_INSTANCE_LOGS] = instance_handle_logs,
     [API_INSTANCE_STATS] = instance_handle_stats,
+    [API_INSTANCE_TOP] = instance_handle_top,
     [API_IMAGE_LIST] = image_handle_list,
     [API_IMAGE_GET] = image_handle_get,
     [API_IMAGE_IMPORT] = image_handle_import,

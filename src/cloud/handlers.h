@@ -11,7 +11,7 @@ http_handler_fn instance_handle_list, instance_handle_list_all, instance_handle_
     instance_handle_get, instance_handle_patch, instance_handle_delete, instance_handle_start,
     instance_handle_stop, instance_handle_restart, instance_handle_pause, instance_handle_resume,
     instance_handle_kill, instance_handle_wait, instance_handle_attach, instance_handle_exec,
-    instance_handle_logs, instance_handle_stats;
+    instance_handle_logs, instance_handle_stats, instance_handle_top;
 http_handler_fn volume_handle_list, volume_handle_get, volume_handle_create, volume_handle_delete;
 http_handler_fn network_handle_list, network_handle_get, network_handle_create;
 http_handler_fn project_handle_list, project_handle_get, project_handle_create,

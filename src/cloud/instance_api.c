@@ -289,6 +289,18 @@ void instance_handle_kill(struct http_request *req, void *arg) {
     inst->kind->signal(inst, signo, false, on_killed, question_new(req, inst));
 }
 
+static void on_top(json_t *result, const struct err *err, void *arg) {
+    struct question *q = arg;
+    if (q->req && err) http_reply_error(q->req, err);
+    if (q->req && !err) http_reply_jansson(q->req, 200, json_incref(result), NULL);
+    free(q);
+}
+
+void instance_handle_top(struct http_request *req, void *arg) {
+    struct instance *inst = find(arg, req);
+    if (inst && check_runs(req, inst)) inst->kind->top(inst, on_top, question_new(req, inst));
+}
+
 void instance_handle_wait(struct http_request *req, void *arg) {
     struct instance *inst = find(arg, req);
     const char *condition = http_query(req, "condition");

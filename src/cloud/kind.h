@@ -37,6 +37,8 @@ struct kind_ops {
     void (*attach)(struct instance *inst, struct attach *attach);
     void (*exec)(struct instance *inst, struct attach *attach);
     void (*stats)(struct instance *inst, kind_answer_fn *fn, void *arg);
+    // result: {"pids":[{pid, ppid, user, command, cpu_ns, memory_bytes}]}
+    void (*top)(struct instance *inst, kind_answer_fn *fn, void *arg);
     void (*update)(struct instance *inst, json_t *limits, kind_answer_fn *fn, void *arg);
     // Remove what is left on the host; `all`: its root file system and log too. -> instance_report_cleared
     void (*clear)(struct instance *inst, bool all);

@@ -439,6 +439,42 @@ static void container_stats(struct instance *inst, kind_answer_fn *fn, void *arg
                  WIRE_SHIM_STATS, &message);
 }
 
+static void on_top(struct link *link, struct wire_packet *packet, const struct err *err,
+                   struct ask *ask) {
+    struct arena *arena auto_arena = arena_new(1u << 20);
+    struct wire_shim_processes m = {0};
+    struct err why = {0};
+    if (packet && wire_decode_shim_processes(packet->payload, arena, &m, &why) < 0) err = &why;
+    if (err) {
+        ask->fn(NULL, err, ask->arg);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < m.figures.count && i < m.commands.count; i++) {
+        long long pid, ppid, cpu_ns, memory;
+        char user[16];
+        if (sscanf(m.figures.items[i], "%lld %lld %15s %lld %lld", &pid, &ppid, user, &cpu_ns,
+                   &memory) != 5)
+            continue;
+        // json_string is NULL for what is not UTF-8: the shim's words are the program's.
+        json_t *command = json_string(m.commands.items[i]);
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I, s:s, s:o, s:I, s:I}", "pid", (json_int_t)pid,
+                                        "ppid", (json_int_t)ppid, "user", user, "command",
+                                        command ? command : json_string("(not text)"), "cpu_ns",
+                                        (json_int_t)cpu_ns, "memory_bytes", (json_int_t)memory));
+    }
+    json_t *out = json_pack("{s:o}", "pids", list);
+    ask->fn(out, NULL, ask->arg);
+    json_decref(out);
+}
+
+static void container_top(struct instance *inst, kind_answer_fn *fn, void *arg) {
+    struct wire_shim_top message = {0};
+    put_question(link_of(inst), (struct ask){.of_shim = true, .done = on_top, .fn = fn, .arg = arg},
+                 WIRE_SHIM_TOP, &message);
+}
+
 static void container_update(struct instance *inst, json_t *limits, kind_answer_fn *fn, void *arg) {
     struct wire_shim_update message = {
         .memory_max_bytes = limit_of(limits, "memory_bytes"),
@@ -472,6 +508,7 @@ const struct kind_ops kind_container = {
     .attach = container_attach,
     .exec = container_exec,
     .stats = container_stats,
+    .top = container_top,
     .update = container_update,
     .clear = container_clear,
     .release = container_release,

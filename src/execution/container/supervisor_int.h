@@ -78,4 +78,9 @@ int supervisor_write_pid(int dir_fd, struct err *err);
 char *supervisor_record_text(const struct supervisor_record *record); // NULL without memory
 int supervisor_write_record(int dir_fd, const struct supervisor_record *record, struct err *err);
 
+// Every process of the group (those that end meanwhile are left out); strings live in the arena.
+struct cgroup;
+int supervisor_list_processes(struct cgroup *cg, struct arena *arena,
+                              struct wire_shim_processes *ret, struct err *err);
+
 #endif

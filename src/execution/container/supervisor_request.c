@@ -108,6 +108,16 @@ static int open_cgroup(struct request *r, struct cgroup **ret, struct err *err) 
     return cgroup_open(r->s->cgroups, r->s->process.cgroup_path, ret, err);
 }
 
+static int on_top(struct request *r, struct err *err) {
+    struct wire_shim_processes message;
+    struct cgroup *cg;
+    int rc = open_cgroup(r, &cg, err);
+    if (rc < 0) return rc;
+    rc = supervisor_list_processes(cg, r->arena, &message, err);
+    cgroup_close(cg);
+    return rc < 0 ? rc : answer(r, WIRE_SHIM_PROCESSES, &message, err);
+}
+
 static int on_stats(struct request *r, struct err *err) {
     struct cgroup *cg;
     int rc = open_cgroup(r, &cg, err);
@@ -170,7 +180,7 @@ static const struct {
 } handlers[] = {
     {WIRE_SHIM_START, on_start}, {WIRE_SHIM_QUERY, on_query},   {WIRE_SHIM_SIGNAL, on_signal},
     {WIRE_SHIM_PAUSE, on_pause}, {WIRE_SHIM_ATTACH, on_attach}, {WIRE_SHIM_EXEC, on_exec},
-    {WIRE_SHIM_STATS, on_stats}, {WIRE_SHIM_UPDATE, on_update},
+    {WIRE_SHIM_STATS, on_stats}, {WIRE_SHIM_UPDATE, on_update}, {WIRE_SHIM_TOP, on_top},
 };
 
 void supervisor_request(struct supervisor *s, struct wire_channel *channel,

@@ -20,7 +20,8 @@ static void attach_free(struct attach *a) {
     loop_remove(a->source);
     if (a->fd >= 0) close(a->fd);
     if (a->exec) a->free_exec(a->exec);
-    free(a->unsent);
+    for (size_t i = 0; i < a->unsent.len; i++) free(a->unsent.items[i].data);
+    vec_free(&a->unsent);
     free(a);
 }
 
@@ -29,30 +30,35 @@ static void finish(struct attach *a) {
     attach_free(a);
 }
 
-// Client to shim: one frame at a time; while the socket is full the client is not read.
-static bool push(struct attach *a) {
-    if (!a->unsent) return true;
-    ssize_t n = send(a->fd, a->unsent, a->unsent_size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) return false;
-    // Lost (EPIPE): the end of the stream is seen on the reading side.
-    free(take(a->unsent));
-    return true;
+// Client to shim, in order; while the socket is full the client is not read. Frames that it had sent
+// together with the last one are here already all the same: their number is limited by one read.
+static void push(struct attach *a) {
+    while (a->unsent.len > 0) {
+        struct attach_frame *first = &a->unsent.items[0];
+        ssize_t n = send(a->fd, first->data, first->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) return;
+        // Lost (EPIPE): the end of the stream is seen on the reading side.
+        free(first->data);
+        vec_remove(&a->unsent, 0);
+    }
 }
 
 static void update(struct attach *a) {
     bool full = http_socket_queued(a->ws) > QUEUE_HIGH;
-    loop_set_events(a->source, (full ? 0 : EPOLLIN) | (a->unsent ? EPOLLOUT : 0));
-    http_socket_pause(a->ws, a->unsent != NULL);
+    loop_set_events(a->source, (full ? 0 : EPOLLIN) | (a->unsent.len ? EPOLLOUT : 0));
+    http_socket_pause(a->ws, a->unsent.len > 0);
 }
 
 static void on_message(struct http_socket *ws, const uint8_t *data, size_t size, bool text,
                        void *arg) {
     struct attach *a = arg;
     if (text || size == 0 || size > STREAM_FRAME_MAX || a->fd < 0) return;
-    if (a->unsent) return; // the client is paused; what came all the same is over the limit
-    a->unsent = mem_try_dup(data, size);
-    if (!a->unsent) return;
-    a->unsent_size = size;
+    struct attach_frame frame = {.data = mem_try_dup(data, size), .size = size};
+    if (!frame.data || !vec_try_add(&a->unsent, frame)) {
+        free(frame.data);
+        shutdown(a->fd, SHUT_RDWR); // ends the stream: nothing is left out silently
+        return;
+    }
     push(a);
     update(a);
 }

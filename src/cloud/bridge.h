@@ -5,20 +5,26 @@
 #define TRINE_CLOUD_BRIDGE_H
 
 #include "base/list.h"
+#include "base/vec.h"
 #include "cloud/cloud.h"
 
 // One wish to be connected: accepted as a WebSocket at once (input is not read until it is connected).
+// Data of one frame of wire/stream.h.
+struct attach_frame {
+    uint8_t *data;
+    size_t size;
+};
+
 struct attach {
     struct list
         link; // of an instance's attaches while it waits; the bridge removes itself when the client goes
     struct cloud *cloud;
     struct http_socket *ws;
     struct loop_source *source;
-    int fd;          // stream socket; -1 while waiting
-    uint8_t *unsent; // one frame that the socket did not take yet
-    size_t unsent_size;
-    bool input, output, replay; // of an attach
-    void *exec;                 // of an exec: struct wire_shim_exec and its memory, freed with it
+    int fd;                          // stream socket; -1 while waiting
+    VEC(struct attach_frame) unsent; // frames that the shim's socket did not take yet, in order
+    bool input, output, replay;      // of an attach
+    void *exec; // of an exec: struct wire_shim_exec and its memory, freed with it
     void (*free_exec)(void *exec);
     bool
         gone; // the client left while an answer is awaited: attach_connect and attach_fail only free

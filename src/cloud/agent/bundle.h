@@ -7,8 +7,6 @@
 
 #include "cloud/agent/request.h"
 
-#include <jansson.h>
-
 // What the host and the agent bring in.
 struct bundle_host {
     const char *state_dir; // absolute
@@ -16,7 +14,6 @@ struct bundle_host {
     bool tty_group;        // group 5 exists in our user namespace (devpts wants it)
     bool cgroup_mount;     // a private view of the control groups can be mounted
     uint64_t capabilities; // what this agent can give (bit N: capability N)
-    json_t *devices; // for linux.devices of a privileged instance (bundle_device.c); NULL: none
 };
 
 // mounts: as request_check split them, sources of binds already resolved to real paths. *ret_json:
@@ -24,9 +21,6 @@ struct bundle_host {
 int bundle_build(const struct wire_agent_instance_create *request,
                  const struct request_mount *mounts, size_t n_mounts,
                  const struct bundle_host *host, char **ret_json, struct err *err);
-
-// Every device node of the host that an instance has not of its own. A new reference.
-json_t *bundle_host_devices(void);
 
 // Files of the instance that are mounted below /etc.
 #define BUNDLE_RESOLV_CONF "resolv.conf"

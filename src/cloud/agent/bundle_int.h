@@ -5,6 +5,8 @@
 
 #include "cloud/agent/bundle.h"
 
+#include <jansson.h>
+
 struct bundle {
     const struct wire_agent_instance_create *request;
     const struct request_mount *mounts;

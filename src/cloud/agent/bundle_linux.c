@@ -104,6 +104,5 @@ json_t *bundle_linux(const struct bundle *b) {
         json_object_set_new(l, "maskedPaths", bundle_strings(masked, array_len(masked)));
         json_object_set_new(l, "readonlyPaths", bundle_strings(read_only, array_len(read_only)));
     }
-    if (l && r->privileged && b->host->devices) json_object_set(l, "devices", b->host->devices);
     return l;
 }

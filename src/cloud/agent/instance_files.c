@@ -143,12 +143,9 @@ static int write_config(struct agent *agent, int run_dir,
         .cgroup_mount =
             agent->cgroups && (!rootless || cgroup_host_mode(agent->cgroups) == CGROUP_V2),
         .capabilities = agent->capabilities,
-        // A user namespace can make no device nodes.
-        .devices = request->privileged && !rootless ? bundle_host_devices() : NULL,
     };
     char *json auto_free = NULL;
     int rc = bundle_build(request, mounts, n_mounts, &host, &json, err);
-    json_decref(host.devices);
     return rc < 0 ? rc : write_new(run_dir, LAYOUT_CONFIG, json, 0600, err);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/role.h"
 #include "cli/suggest.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,9 @@ int cli_main(int argc, char **argv) {
     struct err err = {0};
     int own_failure = 0;
     int r = dispatch(argc - 1, argv + 1, &own_failure, &err);
+    // What nobody could write was not done: "trine ps -q >/dev/full" must not look like success.
+    if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        r = err_os(&err, errno ? errno : EIO, "standard output", "cannot write to it");
     if (r >= 0) return r;
     err_print(&err);
     return own_failure ? own_failure : err_kind_exit(err.kind);

@@ -18,6 +18,7 @@
 
 #define MACHINE_SOCKET "/run/trine/api.sock"
 #define START_TIMEOUT_MS 15000
+#define REAP_MS 200
 
 static int choose_named(const char *host, struct endpoint *ret, struct err *err) {
     if (!str_starts(host, "unix:///") || strlen(host) - strlen("unix://") >= sizeof(ret->own)) {
@@ -38,15 +39,21 @@ int endpoint_choose(const char *host, struct endpoint *ret, struct err *err) {
         snprintf(ret->own, sizeof(ret->own), MACHINE_SOCKET);
         return 0;
     }
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    char by_uid[64];
-    if (!runtime || *runtime != '/') {
-        snprintf(by_uid, sizeof(by_uid), "/run/user/%u", (unsigned)geteuid());
-        runtime = by_uid;
+    // Where a user's daemon is, as cloud/daemon.c chooses it.
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    int n = -1;
+    if (runtime && *runtime == '/')
+        n = snprintf(ret->own, sizeof(ret->own), "%s/trine/api.sock", runtime);
+    else if (data && *data == '/')
+        n = snprintf(ret->own, sizeof(ret->own), "%s/trine/run/api.sock", data);
+    else if (home && *home == '/')
+        n = snprintf(ret->own, sizeof(ret->own), "%s/.local/share/trine/run/api.sock", home);
+    if (n < 0 || (size_t)n >= sizeof(ret->own)) {
+        err_set(err, ERR_INVALID, 0, "environment",
+                "neither XDG_RUNTIME_DIR nor HOME says where your daemon is");
+        return err_next(err, "set one of them, or name a daemon with --host");
     }
-    int n = snprintf(ret->own, sizeof(ret->own), "%s/trine/api.sock", runtime);
-    if (n < 0 || (size_t)n >= sizeof(ret->own))
-        return err_set(err, ERR_INVALID, 0, "XDG_RUNTIME_DIR", "the path is too long");
     snprintf(ret->others, sizeof(ret->others), MACHINE_SOCKET);
     return 0;
 }
@@ -71,13 +78,22 @@ int endpoint_connect(const struct endpoint *endpoint, int *ret_fd, struct err *e
     return nobody_answers(endpoint, r, err);
 }
 
-// The first line that the daemon left on its standard error, for the reader of the failure.
+// What the daemon said last of itself, for the reader of the failure: its error ("trine: …") when
+// there is one, else its last line.
 static void start_failed(int stderr_fd, struct err *err) {
-    char text[400] = "";
+    char text[2048];
     ssize_t n = pread(stderr_fd, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    err_set(err, ERR_UNAVAILABLE, 0, "daemon", "it did not start%s%s", *text ? ": " : "", text);
+    const char *said = "";
+    char *save = NULL;
+    bool is_error = false;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        bool error = str_starts(line, "trine: ");
+        if (is_error && !error) continue;
+        said = error ? line + strlen("trine: ") : line;
+        is_error = error;
+    }
+    err_set(err, ERR_UNAVAILABLE, 0, "daemon", "it did not start%s%.400s", *said ? ": " : "", said);
     err_next(err, "see what it says with: trine daemon");
 }
 
@@ -94,7 +110,14 @@ static int wait_ready(int ready_fd, struct err *err) {
     return 0;
 }
 
-static int start_daemon(const char *path, int log_fd, int *ret_ready, struct err *err) {
+// The process that was started ends when its child serves: nothing of it is left behind.
+static void reap(pid_t pid, int pidfd) {
+    struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+    if (poll(&pfd, 1, REAP_MS) == 1) process_wait(pid);
+}
+
+static int start_daemon(const char *path, int log_fd, int *ret_ready, pid_t *ret_pid,
+                        int *ret_pidfd, struct err *err) {
     char role[ENDPOINT_PATH_SIZE];
     if (!process_role_path("trine-daemon", role, sizeof(role))) {
         err_set(err, ERR_UNAVAILABLE, 0, "daemon", "none answers on %s, and trine-daemon is absent",
@@ -114,8 +137,7 @@ static int start_daemon(const char *path, int log_fd, int *ret_ready, struct err
         .n_fds = array_len(fds),
         .new_session = true,
     };
-    pid_t pid;
-    int r = process_spawn(&spec, &pid, NULL, err);
+    int r = process_spawn(&spec, ret_pid, ret_pidfd, err);
     close(ready[1]);
     if (r < 0) {
         close(ready[0]);
@@ -135,11 +157,13 @@ int endpoint_connect_or_start(const struct endpoint *endpoint, int *ret_fd, stru
     }
     auto_close int log_fd = memfd_create("trine-daemon-start", MFD_CLOEXEC);
     if (log_fd < 0) return err_os(err, errno, "daemon", "cannot make a memory file");
-    auto_close int ready = -1;
-    r = start_daemon(endpoint->own, log_fd, &ready, err);
+    auto_close int ready = -1, pidfd = -1;
+    pid_t pid;
+    r = start_daemon(endpoint->own, log_fd, &ready, &pid, &pidfd, err);
     if (r < 0) return r;
     r = wait_ready(ready, err);
     if (r < 0) return r;
+    reap(pid, pidfd);
     // Another one may have been first: whoever answers there serves us.
     if (unix_connect(endpoint->own, SOCK_STREAM, ret_fd, NULL) < 0) {
         start_failed(log_fd, err);

@@ -19,7 +19,8 @@ struct endpoint {
     bool named;                      // --host: never started by us
 };
 
-// host: the value of --host or NULL. Reads TRINE_HOST and XDG_RUNTIME_DIR. ERR_INVALID for a host
+// host: the value of --host or NULL. Reads TRINE_HOST, XDG_RUNTIME_DIR,
+// XDG_DATA_HOME and HOME. ERR_INVALID for a host
 // that is not unix:///path.
 int endpoint_choose(const char *host, struct endpoint *ret, struct err *err);
 

@@ -86,8 +86,8 @@ void help_all(struct str *ret, int width) {
     str_add(ret, "\nFlags of every command:\n");
     for (size_t i = 0; i < CLI_GLOBAL_FLAG_COUNT; i++) add_flag(ret, &cli_global_flags[i], width);
     str_add(ret,
-            "\nA first instance:  trine image build --busybox && trine run busybox echo hello\n"
-            "More of a command: trine COMMAND --help\n");
+            "\nA first instance:\n  trine daemon --background\n  trine image build --busybox\n"
+            "  trine run busybox echo hello\n\nMore of a command: trine COMMAND --help\n");
 }
 
 void help_group(struct str *ret, const struct cli_group *group, int width) {

@@ -107,8 +107,9 @@ static bool add_human(const struct output *output, enum column_kind kind, const 
                       struct str *ret) {
     char text[SIZE_TEXT_SIZE > AGE_TEXT_SIZE ? SIZE_TEXT_SIZE : AGE_TEXT_SIZE];
     int64_t time_ns;
-    if (kind == COLUMN_SIZE && json_is_integer(value) && json_integer_value(value) >= 0) {
-        str_add(ret, text_format_size((uint64_t)json_integer_value(value), text));
+    if (kind == COLUMN_SIZE && json_is_integer(value)) { // a negative one says that there is none
+        json_int_t bytes = json_integer_value(value);
+        if (bytes >= 0) str_add(ret, text_format_size((uint64_t)bytes, text));
     } else if (kind == COLUMN_AGE && json_is_string(value) &&
                time_parse(json_string_value(value), &time_ns) == 0) {
         int64_t age = output->now_ns - time_ns;

@@ -4,7 +4,6 @@
 usage: test_cli.py TRINE [unittest arguments]   Every case says what it requires. Needs no root and no network.
 """
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -13,29 +12,20 @@ import pty
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import termios
-import threading
 import time
 import unittest
 
 import yaml
 
 import fake_api
+from on_terminal import Terminal, wait_for
 
 TRINE = os.path.abspath(sys.argv.pop(1))
 LIMIT_S = 20
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {LIMIT_S} s: {what}")
-        time.sleep(0.005)
 
 
 class Case(unittest.TestCase):
@@ -296,6 +286,14 @@ class Formats(Case):
         self.assertEqual([e["sequence"] for e in lines], [1, 2])
         self.assertEqual(len(self.out("events", "-f", "--filter", "type=instance.started").splitlines()), 1)
 
+    def test_what_cannot_be_written_is_a_failure(self):
+        for words in (("ps", "-a"), ("ps", "-aq"), ("inspect", "web"), ("--help",), ("stop", "web"), ("image", "export", "busybox"),
+                      ("completion", "bash"), ("logs", "web")):
+            with self.subTest(words=words), open("/dev/full", "wb") as full:
+                p = subprocess.run([TRINE, *words], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT_S, env=self.env)
+                self.assertEqual(p.returncode, 15, p.stderr)
+                self.assertIn(b"No space left", p.stderr)
+
     def test_node_metrics(self):
         self.assertIn("it has not joined yet", self.out("node"))
         self.assertEqual(json.loads(self.out("node", "--format", "json"))["cpus"], 2)
@@ -441,46 +439,9 @@ class Images(Case):
         self.assertIn("12 B", self.out("image", "prune"))
 
 
-class Terminal:
-    """trine on a pseudo-terminal; what it writes is collected."""
-
-    def __init__(self, env, *args, size=(24, 80)):
-        self.text, self.lock = b"", threading.Lock()
-        pid, self.fd = pty.fork()
-        if pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-            os.execve(TRINE, [TRINE, *args], env)
-        self.pid = pid
-        self.thread = threading.Thread(target=self.collect, daemon=True)
-        self.thread.start()
-
-    def collect(self):
-        try:
-            while data := os.read(self.fd, 65536):
-                with self.lock:
-                    self.text += data
-        except OSError:
-            pass
-
-    def expect(self, text):
-        wait_for(lambda: text in self.text, f"{text!r} in {self.text!r}")
-
-    def is_raw(self):
-        return not termios.tcgetattr(self.fd)[3] & termios.ICANON
-
-    def type(self, data):
-        os.write(self.fd, data)
-
-    def end(self):
-        self.thread.join(LIMIT_S)
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        os.close(self.fd)
-        return code
-
-
 class OnATerminal(Case):
     def test_keys_go_raw_and_detach_keys_leave(self):
-        t = Terminal(self.env, "run", "-it", "--name", "web", "busybox", "cat")
+        t = Terminal(TRINE, self.env, "run", "-it", "--name", "web", "busybox", "cat")
         wait_for(t.is_raw, "raw mode")
         t.type(b"a\x03b\x10")
         t.expect(b"a\x03b")
@@ -492,12 +453,12 @@ class OnATerminal(Case):
         self.assertEqual(self.last()["status"]["state"], "running")
 
     def test_the_size_is_known_before_the_program_runs_and_follows(self):
-        t = Terminal(self.env, "run", "-it", "busybox", "size", size=(33, 101))
+        t = Terminal(TRINE, self.env, "run", "-it", "busybox", "size", size=(33, 101))
         self.assertEqual(t.end(), 0)
         self.assertIn(b"33 x 101", t.text)
         self.make()
         self.out("start", "web")
-        t = Terminal(self.env, "exec", "-it", "web", "size", size=(12, 90))
+        t = Terminal(TRINE, self.env, "exec", "-it", "web", "size", size=(12, 90))
         self.assertEqual(t.end(), 0)
         self.assertIn(b"12 x 90", t.text)
 
@@ -522,13 +483,13 @@ class OnATerminal(Case):
 
     def test_tables_are_cut_to_the_terminal_and_a_tar_is_refused(self):
         self.make("a-rather-long-name-for-an-instance-of-a-test", "-l", "x=y")
-        t = Terminal(self.env, "ps", "-a", size=(24, 70))
+        t = Terminal(TRINE, self.env, "ps", "-a", size=(24, 70))
         self.assertEqual(t.end(), 0)
         lines = t.text.decode().splitlines()
         self.assertEqual(len(lines), 2, lines)
         self.assertLessEqual(max(map(len, lines)), 70)
         self.assertIn("…", lines[1])
-        t = Terminal(self.env, "image", "export", "busybox")
+        t = Terminal(TRINE, self.env, "image", "export", "busybox")
         self.assertEqual(t.end(), 2)
         self.assertIn(b"no place for a tar", t.text)
 
@@ -536,7 +497,7 @@ class OnATerminal(Case):
         path = self.dir.name + "/image.tar"
         with open(path, "wb") as f:
             f.truncate(4000000)
-        t = Terminal(self.env, "image", "import", path)
+        t = Terminal(TRINE, self.env, "image", "import", path)
         self.assertEqual(t.end(), 0)
         self.assertIn(b"unpacking [##########", t.text)
         self.assertTrue(t.text.endswith(b"\x1b[Kimported:latest\r\n"), t.text)

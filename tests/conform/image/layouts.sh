@@ -57,6 +57,17 @@ else
     not_ok features "$(tail -n 2 "$work/err")"
 fi
 
+# In a user namespace: marks of its own kind, devices left out with a word.
+if unshare -Ur true 2>/dev/null; then
+    run userns unshare -Ur "$image" --store "$work/ns" import --quiet --input "$work/features"
+    upper=$(layer_dir "$work/ns" "$work/out" 1)
+    python3 -c 'import os,sys; sys.exit(os.getxattr(sys.argv[1], "user.overlay.opaque") != b"y")' "$upper/emptied" &&
+        ok userns-opaque || not_ok userns-opaque "no mark on $upper/emptied"
+    grep -q "device files were left out" "$work/err" && ok userns-devices || not_ok userns-devices "$(cat "$work/err")"
+else
+    skip userns "no user namespaces"
+fi
+
 # One image, every shape of input, the same id; nothing is stored twice.
 python3 "$here/archives.py" plain "$work/plain"
 import --input "$work/plain" >"$work/p.json"

@@ -4,11 +4,12 @@
 @TABLE@
 
 _trine_reply() {
+    local prefix=$PREFIX
     case $1 in
         none) return 1 ;;
         files) _files ;;
         words:*) compadd -- ${(s:,:)1#words:} ;;
-        *) compadd -- ${(f)"$(trine __complete "$1" "$PREFIX" 2>/dev/null)"} ;;
+        *) compadd -- ${(f)"$(trine __complete "$1" "$prefix" 2>/dev/null)"} ;;
     esac
 }
 

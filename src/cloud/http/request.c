@@ -40,7 +40,6 @@ void *request_begin(void *cls, const char *uri, struct MHD_Connection *mhd) {
     snprintf(req->id, sizeof(req->id), "%08" PRIx32 "%08" PRIx64, face->server->id_prefix,
              face->server->next_id++);
     connection->request = req;
-    connection->since = -1;
     return req;
 }
 
@@ -138,6 +137,7 @@ static enum MHD_Result on_headers(struct http_request *req, const char *method) 
     struct err err = {0};
     struct http_framing framing = {0};
     int status = 0;
+    req->connection->since = -1;
     req->head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
     if (check_headers(req, method, &framing, &status, &err) < 0) {
         req->stage = STAGE_DISCARD;

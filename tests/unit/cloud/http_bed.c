@@ -18,7 +18,7 @@ static socklen_t address_of(const struct bed *bed, struct sockaddr_un *ret) {
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 }
 
-int bed_setup(void **state) {
+static int setup(void **state, bool warp) {
     static unsigned number;
     struct bed *bed = mem_new(struct bed);
     struct sockaddr_un sa;
@@ -28,12 +28,22 @@ int bed_setup(void **state) {
     assert_return_code(bind(fd, (struct sockaddr *)&sa, size), errno);
     assert_return_code(listen(fd, 64), errno);
     struct err err = {0};
-    assert_int_equal(loop_new(clock_system(), &bed->loop, &err), 0);
+    clock_warp_init(&bed->warp, 0);
+    struct clock *clock = warp ? &bed->warp.clock : clock_system();
+    assert_int_equal(loop_new(clock, &bed->loop, &err), 0);
     struct http_config config = {.handlers = bed->handlers, .arg = bed, .server_version = "0"};
     assert_int_equal(http_server_new(bed->loop, &config, &bed->server, &err), 0);
     assert_int_equal(http_listen_unix(bed->server, fd, &err), 0);
     *state = bed;
     return 0;
+}
+
+int bed_setup(void **state) {
+    return setup(state, false);
+}
+
+int bed_setup_warp(void **state) {
+    return setup(state, true);
 }
 
 int bed_teardown(void **state) {

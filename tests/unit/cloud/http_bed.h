@@ -15,11 +15,13 @@ struct bed {
     struct loop *loop;
     struct http_server *server;
     http_handler_fn *handlers[API_OP_COUNT];
+    struct clock_warp warp; // moved by the test, when set up with it
     char address[64];
     void *data; // the test's own
 };
 
 int bed_setup(void **state); // for cmocka; *state is a struct bed, handlers empty
+int bed_setup_warp(void **state);
 int bed_teardown(void **state);
 
 int bed_connect(struct bed *bed);

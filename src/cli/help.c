@@ -85,9 +85,8 @@ void help_all(struct str *ret, int width) {
         row(ret, cli_groups[i].name, cli_groups[i].doc, 14, width);
     str_add(ret, "\nFlags of every command:\n");
     for (size_t i = 0; i < CLI_GLOBAL_FLAG_COUNT; i++) add_flag(ret, &cli_global_flags[i], width);
-    str_add(ret,
-            "\nA first instance:\n  trine daemon --background\n  trine image build --busybox\n"
-            "  trine run busybox echo hello\n\nMore of a command: trine COMMAND --help\n");
+    str_add(ret, "\nA first instance:\n  trine daemon --background\n  trine image build --busybox\n"
+                 "  trine run busybox echo hello\n\nMore of a command: trine COMMAND --help\n");
 }
 
 void help_group(struct str *ret, const struct cli_group *group, int width) {

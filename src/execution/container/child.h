@@ -93,6 +93,6 @@ int child_run_steps(struct child *c, const struct child_step *steps, size_t n, s
 // What init does, from clone to exec; the body of the process that clone3 made. Returns an exit
 // code.
 void child_reset_signals(void);
-int child_init(const struct plan *plan, int sync, int gate, bool wait_for_maps);
+int child_init(const struct plan *plan, int sync, int gate, enum launch_way way);
 
 #endif

@@ -40,6 +40,7 @@ static int bind_node(int root_fd, const struct node *node, struct err *err) {
     if (tree < 0) return err_os(err, errno, host, "cannot bind the host's device");
     auto_close int file =
         path_open_in_root(root_fd, node->name, O_CREAT | O_WRONLY | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (file < 0) return err_os(err, -file, host, "cannot make the place to bind it to");
     auto_close int place = path_open_in_root(root_fd, node->name, O_PATH | O_CLOEXEC, 0);
     int r = place < 0 ? place : child_attach(tree, place);
     return r < 0 ? err_os(err, -r, host, "cannot attach the host's device") : 0;

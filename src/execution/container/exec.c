@@ -20,17 +20,17 @@ static int open_root(struct child *c, struct err *err) {
     return c->root_fd < 0 ? err_os(err, errno, "root", "cannot open it") : 0;
 }
 
-// A process in the middle (rootless) has joined groups and namespaces for us already.
 static int join_all(struct child *c, struct err *err) {
-    uint64_t left = c->plan->target_namespaces;
-    if (left & CLONE_NEWUSER && geteuid() != 0) return 0;
     int r = child_join_cgroup(c, err);
     return r < 0 ? r : child_join(c, err);
 }
 
-static const struct child_step exec_steps[] = {
+static const struct child_step join_steps[] = {
     {"setting the OOM score", child_set_oom_score},
     {"joining the container", join_all},
+};
+
+static const struct child_step exec_steps[] = {
     {"becoming root of the user namespace", child_become_root},
     {"making a session", child_new_session},
     {"opening the root", open_root},
@@ -38,8 +38,7 @@ static const struct child_step exec_steps[] = {
     {"setting the personality", child_set_personality},
 };
 
-static int exec_body(const struct plan *plan, int sync, int gate, bool wait_for_maps) {
-    (void)wait_for_maps;
+static int exec_body(const struct plan *plan, int sync, int gate, enum launch_way way) {
     struct child c = {.plan = plan, .sync = sync, .gate = gate};
     c.root_fd = c.tty = c.zero_dir = -1;
     struct err err = {0};
@@ -47,7 +46,9 @@ static int exec_body(const struct plan *plan, int sync, int gate, bool wait_for_
     // dumpable, it shows neither memory nor descriptors.
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     child_reset_signals();
-    int r = child_run_steps(&c, exec_steps, array_len(exec_steps), &err);
+    int r = 0;
+    if (way != LAUNCH_JOINED) r = child_run_steps(&c, join_steps, array_len(join_steps), &err);
+    if (r == 0) r = child_run_steps(&c, exec_steps, array_len(exec_steps), &err);
     if (r == 0) r = child_become_program(&c, &err);
     child_report(&c, &err);
     return container_exit_code(&err);

@@ -237,14 +237,16 @@ void child_reset_signals(void) {
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int child_init(const struct plan *plan, int sync, int gate, bool wait_for_maps) {
+int child_init(const struct plan *plan, int sync, int gate, enum launch_way way) {
     struct child c = {.plan = plan, .sync = sync, .gate = gate};
     c.root_fd = c.tty = c.zero_dir = -1;
     struct err err = {0};
+    child_reset_signals();
+    // Until the maps are there this process must stay dumpable: else its files in /proc are root's,
+    // and an ordinary user's creator could not write them.
+    int r = way == LAUNCH_AWAIT_MAPS ? await_go(&c, &err) : 0;
     // A process of the container must not look into this one while it still holds the host.
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    child_reset_signals();
-    int r = wait_for_maps ? await_go(&c, &err) : 0;
     if (r == 0) r = child_run_steps(&c, init_steps, array_len(init_steps), &err);
     if (r == 0) r = child_become_program(&c, &err);
     child_report(&c, &err);

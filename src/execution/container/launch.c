@@ -57,7 +57,7 @@ static bool needs_middle(const struct plan *plan) {
     return false;
 }
 
-static int start_child(struct launch *l, uint64_t flags, bool to_parent, bool wait_for_maps,
+static int start_child(struct launch *l, uint64_t flags, bool to_parent, enum launch_way way,
                        int sync, int *ret_pidfd) {
     const struct plan *plan = l->plan;
     int cgroup_fd = plan->cgroup && !plan->exec ? cgroup_v2_fd(plan->cgroup) : -1;
@@ -68,7 +68,7 @@ static int start_child(struct launch *l, uint64_t flags, bool to_parent, bool wa
     // Only without the creator's own ends does the end of the creator show.
     close(l->sync);
     if (l->gate_peer >= 0) close(l->gate_peer);
-    _exit(l->body(plan, sync, l->gate, wait_for_maps));
+    _exit(l->body(plan, sync, l->gate, way));
 }
 
 // The user namespace of a container with a time namespace must be there before the offsets, and
@@ -93,7 +93,7 @@ static int middle_body(struct launch *l, int sync, int child_sync, struct err *e
     int r = 0, pidfd = -1;
     if (plan->exec && plan->cgroup) r = cgroup_join(plan->cgroup, err);
     if (r == 0) r = namespace_join(plan, true, err);
-    if (r == 0 && (plan->exec || plan->new_namespaces & CLONE_NEWUSER))
+    if (r == 0 && !plan->exec && plan->new_namespaces & CLONE_NEWUSER)
         r = namespace_join(plan, false, err);
     if (r == 0 && plan->new_time_ns && flags & CLONE_NEWUSER) {
         r = middle_own_user_namespace(sync, err);
@@ -101,7 +101,10 @@ static int middle_body(struct launch *l, int sync, int child_sync, struct err *e
     }
     if (r == 0 && plan->new_time_ns) r = namespace_make_time(plan, err);
     if (r < 0) return r;
-    pid_t pid = start_child(l, flags, true, flags & CLONE_NEWUSER, child_sync, &pidfd);
+    enum launch_way way = plan->exec              ? LAUNCH_JOINED
+                          : flags & CLONE_NEWUSER ? LAUNCH_AWAIT_MAPS
+                                                  : LAUNCH_DIRECT;
+    pid_t pid = start_child(l, flags, true, way, child_sync, &pidfd);
     if (pid < 0) return explain_clone(-pid, err);
     return sync_send_pid(sync, pid, pidfd);
 }
@@ -153,7 +156,8 @@ static int start_inside(struct launch *l, int child_sync, struct err *err) {
     if (part & CLONE_NEWTIME) own_time = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
     if (part && setns(l->plan->target_pidfd, (int)part) < 0)
         return err_os(err, errno, "container", "cannot join its pid namespace");
-    l->pid = start_child(l, 0, l->plan->options->init_of_parent, false, child_sync, &l->pidfd);
+    l->pid =
+        start_child(l, 0, l->plan->options->init_of_parent, LAUNCH_DIRECT, child_sync, &l->pidfd);
     int r = l->pid < 0 ? explain_clone(-l->pid, err) : 0;
     if ((own_pid >= 0 && setns(own_pid, CLONE_NEWPID) < 0) ||
         (own_time >= 0 && setns(own_time, CLONE_NEWTIME) < 0)) {
@@ -165,8 +169,8 @@ static int start_inside(struct launch *l, int child_sync, struct err *err) {
 static int start_direct(struct launch *l, int child_sync, struct err *err) {
     const struct plan *plan = l->plan;
     if (plan->exec) return start_inside(l, child_sync, err);
-    bool user = plan->new_namespaces & CLONE_NEWUSER;
-    l->pid = start_child(l, plan->new_namespaces, plan->options->init_of_parent, user, child_sync,
+    enum launch_way way = plan->new_namespaces & CLONE_NEWUSER ? LAUNCH_AWAIT_MAPS : LAUNCH_DIRECT;
+    l->pid = start_child(l, plan->new_namespaces, plan->options->init_of_parent, way, child_sync,
                          &l->pidfd);
     return l->pid < 0 ? explain_clone(-l->pid, err) : 0;
 }

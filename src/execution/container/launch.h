@@ -9,7 +9,7 @@
 
 struct launch {
     const struct plan *plan;
-    int (*body)(const struct plan *plan, int sync, int gate, bool wait_for_maps); // exit code
+    int (*body)(const struct plan *plan, int sync, int gate, enum launch_way way); // exit code
     int gate;      // init's end, -1: none. Borrowed
     int gate_peer; // the other end where that is ours, -1: none. Borrowed
     pid_t pid;     // from here on set by launch_start

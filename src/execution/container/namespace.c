@@ -146,9 +146,10 @@ int namespace_plan_target(struct plan *plan, pid_t pid, struct err *err) {
 
 int namespace_join(const struct plan *plan, bool early, struct err *err) {
     if (plan->target_namespaces) {
+        // Early is a process in the middle, which joins them all; later, those of pid and time were
+        // joined by the creator for its child.
         uint64_t part = plan->target_namespaces;
-        part &= early ? (uint64_t)early_flags : ~(uint64_t)(CLONE_NEWPID | CLONE_NEWTIME);
-        if (early && !(part & CLONE_NEWTIME)) part &= ~(uint64_t)CLONE_NEWUSER;
+        if (!early) part &= ~(uint64_t)(CLONE_NEWPID | CLONE_NEWTIME);
         if (part && setns(plan->target_pidfd, (int)part) < 0)
             return err_os(err, errno, "container", "cannot join its namespaces");
         return 0;

@@ -185,19 +185,29 @@ static int plan_seccomp(struct plan *plan, struct err *err) {
     return seccomp_compile(profile, plan->options->cache_dir, &plan->seccomp, err);
 }
 
-static int plan_cgroup_path(struct plan *plan, struct err *err) {
-    const char *path = plan->options->cgroup_path;
+int plan_cgroup_path(const struct oci_spec *spec, const struct container_options *options,
+                     char ret[CONTAINER_CGROUP_MAX], struct err *err) {
+    const char *path = options->cgroup_path;
     char own[CONTAINER_CGROUP_MAX];
-    if (!path || !path[0]) path = plan->spec->linux_.cgroups_path;
+    if (!path || !path[0]) path = spec->linux_.cgroups_path;
     if (!path || !path[0]) {
-        snprintf(own, sizeof(own), "trine/%s", plan->options->id);
+        snprintf(own, sizeof(own), "trine/%s", options->id);
         path = own;
     }
     while (*path == '/') path++;
-    if (strlen(path) >= sizeof(plan->cgroup_path) || !*path || !strcmp(path, "..") ||
+    // What engines write for systemd, "slice:prefix:name", named as systemd would.
+    char scope[CONTAINER_CGROUP_MAX];
+    const char *first = strchr(path, ':'), *second = first ? strchr(first + 1, ':') : NULL;
+    if (second && !strchr(path, '/')) {
+        int slice = (int)(first - path), prefix = (int)(second - first - 1);
+        snprintf(scope, sizeof(scope), "%.*s%s%.*s%s%s.scope", slice, path, slice ? "/" : "",
+                 prefix, first + 1, prefix ? "-" : "", second + 1);
+        path = scope;
+    }
+    if (strlen(path) >= CONTAINER_CGROUP_MAX || !*path || !strcmp(path, "..") ||
         str_starts(path, "../") || strstr(path, "/../") || str_ends(path, "/.."))
         return err_set(err, ERR_INVALID, 0, "linux.cgroupsPath", "\"%.100s\" is not usable", path);
-    snprintf(plan->cgroup_path, sizeof(plan->cgroup_path), "%s", path);
+    snprintf(ret, CONTAINER_CGROUP_MAX, "%s", path);
     return 0;
 }
 
@@ -214,8 +224,8 @@ int plan_build(const struct oci_spec *spec, const struct oci_process *process,
     ret->arena = arena_new(PLAN_ARENA_MAX);
     int r;
     if ((r = check_version(spec, err)) < 0 || (r = plan_process(ret, err)) < 0 ||
-        (r = plan_cgroup_path(ret, err)) < 0 || (r = plan_seccomp(ret, err)) < 0 ||
-        (r = plan_personality(ret, err)) < 0)
+        (r = plan_cgroup_path(spec, options, ret->cgroup_path, err)) < 0 ||
+        (r = plan_seccomp(ret, err)) < 0 || (r = plan_personality(ret, err)) < 0)
         goto fail;
     if (exec) return 0;
     if ((r = namespace_plan(ret, err)) < 0 || (r = plan_root(ret, err)) < 0 ||

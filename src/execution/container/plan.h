@@ -65,10 +65,17 @@ struct plan {
 };
 #define PLAN_NO_PERSONALITY (~0UL)
 
+// What the new process finds: nothing to wait for; id maps that are still to come; or namespaces and
+// groups that a process in the middle has joined already.
+enum launch_way { LAUNCH_DIRECT, LAUNCH_AWAIT_MAPS, LAUNCH_JOINED };
+
 // options and spec stay the caller's and must outlive the plan.
 int plan_build(const struct oci_spec *spec, const struct oci_process *process,
                const struct container_options *options, bool exec, struct plan *ret,
                struct err *err);
+// Where the container's group is, relative to every hierarchy's root.
+int plan_cgroup_path(const struct oci_spec *spec, const struct container_options *options,
+                     char ret[CONTAINER_CGROUP_MAX], struct err *err);
 void plan_release(struct plan *plan); // descriptors and memory; the cgroup is only forgotten
 void plan_warn(const struct plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

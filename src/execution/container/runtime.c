@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "execution/container/capability.h"
+#include "execution/container/plan.h"
 #include "execution/container/spec.h"
 #include "host/cgroup.h"
 #include "host/file.h"
@@ -104,6 +105,8 @@ static int prepare(struct runtime *rt, bool fifo, struct making *m, struct err *
     if (cgroup_host_open(&m->cgroups, &none) == 0) m->options.cgroups = m->cgroups;
     r = runtime_connect_console(rt, &m->options.console_socket, err);
     if (r == 0) r = state_new(rt->root, rt->id, &m->state, err);
+    // Saved first: should we be killed in the midst, `delete --force` finds the group by it.
+    if (r == 0) r = state_save_config(&m->state, m->json, m->json_size, err);
     if (r == 0 && fifo) r = make_fifo(m, err);
     return r;
 }
@@ -120,8 +123,7 @@ static int remember(struct making *m, struct err *err) {
     s->pid = m->process.pid;
     s->start_time = m->process.start_time;
     s->created_ns = clock_realtime(clock_system());
-    int r = state_save_config(s, m->json, m->json_size, err);
-    return r < 0 ? r : state_save(s, err);
+    return state_save(s, err);
 }
 
 static void undo(struct runtime *rt, struct making *m) {
@@ -254,11 +256,35 @@ int runtime_kill(struct runtime *rt, struct err *err) {
     return r;
 }
 
-// A container whose creation was cut short has a directory and nothing else that we know of.
+// A container whose creation was cut short: by its configuration we know its group, and all that is
+// left of it is in there.
+static int end_group(struct runtime *rt, int dir_fd, struct err *err) {
+    struct container_options options = CONTAINER_OPTIONS_INIT;
+    struct container_process p = CONTAINER_PROCESS_INIT;
+    struct oci_spec *spec = NULL;
+    struct cgroup_host *cgroups = NULL;
+    struct err none = {0};
+    char path[CONTAINER_CGROUP_MAX];
+    int r = oci_spec_load(dir_fd, "config.json", &spec, &none);
+    if (r < 0) return 0; // cut short even before that
+    options.id = rt->id;
+    r = plan_cgroup_path(spec, &options, path, &none);
+    if (r == 0 && cgroup_host_open(&cgroups, &none) == 0) {
+        options.cgroups = cgroups;
+        options.cgroup_path = path;
+        r = container_delete(NULL, &options, &p, true, err);
+        cgroup_host_free(cgroups);
+    }
+    oci_spec_free(spec);
+    return r;
+}
+
 static int delete_remains(struct runtime *rt, struct err *err) {
     struct state rest = {.dir_fd = -1, .id = mem_strdup(rt->id)};
     auto_free char *path = mem_printf("%s/%s", rt->root, rt->id);
-    int r = access(path, F_OK) < 0 ? 0 : state_remove(rt->root, &rest, err);
+    auto_close int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = dir_fd < 0 ? 0 : end_group(rt, dir_fd, err);
+    if (r == 0 && dir_fd >= 0) r = state_remove(rt->root, &rest, err);
     state_release(&rest);
     return r;
 }

@@ -74,6 +74,10 @@ check "update arrives" sh -c "cat /sys/fs/cgroup/pids/trine-conform-$$/x/pids.ma
 rt delete --force "$id"
 find /sys/fs/cgroup -depth -type d -name "trine-conform-$$" -exec rmdir {} + 2>/dev/null
 
+bundle 'c["linux"]["cgroupsPath"] = "trineconform.slice:pre:'$$'"' 'sh("cat /proc/self/cgroup")'
+has "a cgroupsPath as for systemd" "$(run)" "/trineconform.slice/pre-$$.scope"
+find /sys/fs/cgroup -depth -type d -name trineconform.slice -exec rmdir {} + 2>/dev/null
+
 bundle 'user_namespace()' 'c["mounts"].append(mount("/tmp", "tmpfs", "tmpfs"))' 'sh("id -u; cat /proc/self/uid_map; touch /tmp/x && stat -c %u /tmp/x; echo x >/dev/null && echo dev")'
 chown -R 100000:100000 "$b/rootfs"
 same "a user namespace" "$(run | tr -s ' \n' ' ')" "0 0 100000 65536 0 dev "

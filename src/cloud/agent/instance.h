@@ -21,6 +21,10 @@ int shim_connect(int run_instances_fd, const char *id);
 int shim_record_parse(const char *text, pid_t *ret_pid, uint64_t *ret_start_time);
 // Wait (bounded) for a shim that has left its record; returns at once when there is none.
 void shim_await(int run_instances_fd, const char *id);
+// Kills the programs of a living shim and gives it a moment to tell their readers how they ended.
+// cgroup: theirs, to be thawed, or NULL.
+struct cgroup;
+void shim_end(int run_instances_fd, const char *id, struct cgroup *cgroup);
 // Kills every process that carries `--id ID --dir DIR` of this shim in its command line: one that
 // has not written its record yet, and its helpers. Returns how many were killed.
 int shim_kill_strays(const char *run_dir, const char *id);

@@ -34,6 +34,15 @@ static bool has_file(int dirfd, const char *id, const char *name) {
     return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static void end_shim(const struct agent *agent, const char *id) {
+    char path[64];
+    struct cgroup *cg = NULL;
+    snprintf(path, sizeof(path), LAYOUT_CGROUP_ROOT "/%s", id);
+    if (agent->cgroups && cgroup_open(agent->cgroups, path, &cg, NULL) < 0) cg = NULL;
+    shim_end(agent->run_instances_fd, id, cg);
+    if (cg) cgroup_close(cg);
+}
+
 static int remove_cgroup(const struct cgroup_host *host, const char *id, struct err *err) {
     char path[64];
     struct cgroup *cg;
@@ -52,9 +61,12 @@ static int remove_cgroup(const struct cgroup_host *host, const char *id, struct 
 static int kill_all(const struct agent *agent, const char *id, struct err *err) {
     int run = agent->run_instances_fd;
     // A shim that has left its record is ending in good order: it may still bring its last output to
-    // slow readers.
+    // slow readers. Any other first hears of the end of its programs.
     bool orderly = has_file(run, id, LAYOUT_EXIT);
-    if (orderly) shim_await(run, id);
+    if (orderly)
+        shim_await(run, id);
+    else
+        end_shim(agent, id);
     shim_kill(run, id, !orderly && !agent->cgroups);
     if (!orderly) shim_kill_strays(agent->run_dir, id);
     return agent->cgroups ? remove_cgroup(agent->cgroups, id, err) : 0;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "host/cgroup.h"
 #include "host/process.h"
 
 #include <ctype.h>
@@ -25,6 +26,7 @@
 #define SHIM_CONTROL_FD 3
 #define SHIM_LOCK_FD 4
 #define KILL_WAIT_MS 5000
+#define SHIM_END_MS 2000
 #define SHIM_LAST_WORDS_MS 12000 // a little more than a shim spends on slow readers
 #define LOG_MAX_BYTES_DEFAULT (UINT64_C(16) << 20)
 #define SHIM_PATH_ENV "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -171,6 +173,22 @@ void shim_await(int run_instances_fd, const char *id) {
     if (shim_find(run_instances_fd, id, &pid, &pidfd) < 0) return;
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
     while (poll(&end, 1, SHIM_LAST_WORDS_MS) < 0 && errno == EINTR) continue;
+}
+
+void shim_end(int run_instances_fd, const char *id, struct cgroup *cgroup) {
+    pid_t pid;
+    auto_close int pidfd = -1;
+    if (shim_find(run_instances_fd, id, &pid, &pidfd) < 0) return;
+    struct process_set set = {.test = is_child, .arg = &pid};
+    dir_each(AT_FDCWD, "/proc", collect_one, &set);
+    for (size_t i = 0; i < set.pidfds.len; i++) {
+        process_signal(set.pidfds.items[i], SIGKILL);
+        close(set.pidfds.items[i]);
+    }
+    vec_free(&set.pidfds);
+    if (cgroup) cgroup_freeze(cgroup, false, NULL); // a frozen process dies when it thaws
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    while (poll(&end, 1, SHIM_END_MS) < 0 && errno == EINTR) continue;
 }
 
 void shim_kill(int run_instances_fd, const char *id, bool children) {

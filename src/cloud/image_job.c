@@ -221,15 +221,20 @@ void image_handle_build(struct http_request *req, void *arg) {
     const json_t *body = http_body(req), *list = json_object_get(body, "packages");
     bool debian = strcmp(json_text(body, "from"), "debian") == 0;
     const char *suite = *json_text(body, "suite") ? json_text(body, "suite") : "bookworm";
-    char name[IMAGE_NAME_MAX + 1];
-    const char *asked = *json_text(body, "name") ? json_text(body, "name")
-                        : debian                 ? "debian"
-                                                 : "busybox";
+    // Without a name it is known by what it is made of, and as the latest of that.
+    char name[IMAGE_NAME_MAX + 1] = "", release[IMAGE_NAME_MAX + 1];
+    const char *asked = json_text(body, "name");
     struct err err = {0};
-    if (image_name_normalise(asked, name, &err) < 0) {
+    if (*asked && image_name_normalise(asked, name, &err) < 0) {
         http_reply_error(req, &err);
         return;
     }
+    snprintf(release, sizeof(release), "debian:%s", suite);
+    const char *const of_debian[] = {release, "debian:latest"};
+    const char *const of_busybox[] = {"busybox:latest"}, *const given[] = {name};
+    struct wire_strings names = {of_busybox, array_len(of_busybox)};
+    if (debian) names = (struct wire_strings){of_debian, array_len(of_debian)};
+    if (*name) names = (struct wire_strings){given, 1};
     const char **packages =
         arena_array(http_arena(req), json_array_size(list) + 1, sizeof(*packages));
     size_t n = 0;
@@ -238,9 +243,8 @@ void image_handle_build(struct http_request *req, void *arg) {
     struct job *job = job_new(cloud, "image.build", name, true);
     char id[ID_TEXT_SIZE];
     snprintf(id, sizeof(id), "%s", operation_id(job->op));
-    const char *names[1] = {name};
     struct wire_agent_image_job message = {.verb = debian ? "build-debian" : "build-busybox",
-                                           .names = {names, 1},
+                                           .names = names,
                                            .suite = debian ? suite : "",
                                            .packages = {packages, n}};
     job_start(job, &message, -1);

@@ -422,11 +422,15 @@ static void on_stats(struct link *link, struct wire_packet *packet, const struct
     }
     json_t *out = json_object();
 #define FIGURE(name) json_object_set_new(out, #name, json_integer((json_int_t)f.name))
+#define LIMIT(name) /* null: none */ \
+    json_object_set_new(out, #name, \
+                        f.name &&f.name != UINT64_MAX ? json_integer((json_int_t)f.name) \
+                                                      : json_null())
     FIGURE(cpu_usage_ns), FIGURE(cpu_user_ns), FIGURE(cpu_system_ns), FIGURE(cpu_throttled_ns);
-    FIGURE(memory_bytes), FIGURE(memory_max_bytes), FIGURE(memory_peak_bytes),
+    FIGURE(memory_bytes), LIMIT(memory_max_bytes), FIGURE(memory_peak_bytes),
         FIGURE(memory_cache_bytes);
-    FIGURE(oom_kills), FIGURE(pids), FIGURE(pids_max), FIGURE(io_read_bytes),
-        FIGURE(io_write_bytes);
+    FIGURE(oom_kills), FIGURE(pids), LIMIT(pids_max), FIGURE(io_read_bytes), FIGURE(io_write_bytes);
+#undef LIMIT
 #undef FIGURE
     ask->fn(out, NULL, ask->arg);
     json_decref(out);

@@ -46,6 +46,7 @@ struct http_face {
     struct loop_source *events, *timer;
     int64_t timer_at; // -1: idle
     struct list connections;
+    unsigned n_connections;
     http_authorise_fn *authorise; // TLS only
     void *authorise_arg;
     bool tls;

@@ -45,7 +45,7 @@ static void arm_timer(struct http_face *face) {
     }
     int64_t now = clock_monotonic(loop_clock(face->server->loop));
     int64_t at = now + (int64_t)timeout_ms * MSEC_NS;
-    if (face->timer_at >= 0 && face->timer_at <= at && face->timer_at > now) return;
+    if (face->timer_at >= 0 && face->timer_at <= at) return; // fires earlier, or is due
     loop_timer_set(face->timer, face->timer_at = at);
 }
 
@@ -83,6 +83,7 @@ static void connection_open(struct http_face *face, struct MHD_Connection *mhd, 
     c->since = clock_monotonic(loop_clock(face->server->loop));
     c->has_peer = !face->tls && unix_peer(c->fd, &c->peer) == 0;
     list_add_tail(&face->connections, &c->node);
+    face->n_connections++;
     *ctx = c;
 }
 
@@ -95,6 +96,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **ctx,
     struct http_connection *c = *ctx;
     if (!c) return;
     list_remove(&c->node);
+    // At its limit libmicrohttpd stops listening, and begins again only when it runs once more.
+    if (c->face->n_connections-- >= HTTP_CONNECTIONS_MAX) face_wake(c->face);
     free(c);
     *ctx = NULL;
 }
@@ -187,10 +190,8 @@ void http_server_free(struct http_server *server) {
 size_t http_connections(const struct http_server *server) {
     size_t n = 0;
     const struct list *faces = &server->faces;
-    for (const struct list *f = faces->next; f != faces; f = f->next) {
-        const struct list *head = &container_of(f, struct http_face, node)->connections;
-        for (const struct list *c = head->next; c != head; c = c->next) n++;
-    }
+    for (const struct list *f = faces->next; f != faces; f = f->next)
+        n += container_of(f, struct http_face, node)->n_connections;
     return n;
 }
 

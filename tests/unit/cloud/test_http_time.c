@@ -2,6 +2,8 @@
 // Clients that take their time, with a clock that the test moves.
 #include "http_bed.h"
 
+#include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void pass(struct bed *bed, int64_t seconds) {
@@ -35,6 +37,29 @@ static void test_slow_body(void **state) {
             "POST /v1/projects HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
             "Content-Length: 100\r\n\r\n{",
             "\"");
+}
+
+// Who comes when the house is full waits, and is served when somebody leaves.
+static void test_limit(void **state) {
+    struct bed *bed = *state;
+    int fds[520], last = array_len(fds) - 1;
+    struct rlimit files;
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &files), errno);
+    if (files.rlim_cur < 2 * array_len(fds)) files.rlim_cur = 2 * array_len(fds);
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0) skip();
+    for (size_t i = 0; i < array_len(fds); i++) {
+        fds[i] = bed_connect(bed);
+        bed_turn(bed);
+    }
+    assert_int_equal(http_connections(bed->server), 512);
+    struct str got auto_str = {0};
+    bed_say(bed, fds[last], "GET /v1/nothing HTTP/1.1\r\nHost: t\r\n\r\n");
+    bed_turn(bed);
+    assert_true(bed_read(fds[last], &got));
+    assert_int_equal(got.len, 0);
+    for (int i = 0; i < 20; i++) close(fds[i]);
+    bed_expect(bed, fds[last], &got, " 404 ");
+    for (int i = 20; i <= last; i++) close(fds[i]);
 }
 
 static struct http_request *parked;
@@ -85,7 +110,8 @@ static void test_close_without_answer(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup_warp, bed_teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(test_slow_headers), TEST(test_slow_body),
-                                       TEST(test_long_wait), TEST(test_close_without_answer)};
+    const struct CMUnitTest tests[] = {TEST(test_limit), TEST(test_slow_headers),
+                                       TEST(test_slow_body), TEST(test_long_wait),
+                                       TEST(test_close_without_answer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,14 +192,20 @@ int supervisor_start(struct supervisor *s, struct err *err) {
     return 0;
 }
 
+int supervisor_open_cgroup(struct supervisor *s, struct cgroup **ret, struct err *err) {
+    int rc = -ENOENT;
+    if (s->cgroups) rc = cgroup_open(s->cgroups, s->process.cgroup_path, ret, err);
+    if (rc != -ENOENT) return rc;
+    err_set(err, ERR_UNSUPPORTED, 0, "instance", "it has no control group on this host");
+    return err_next(err, "see what is missing with: trine doctor");
+}
+
 int supervisor_pause(struct supervisor *s, bool paused, struct err *err) {
     if (s->state != SUPERVISOR_RUNNING && s->state != SUPERVISOR_PAUSED)
         return err_set(err, ERR_STATE, 0, "instance", "it is not running");
     if (paused == (s->state == SUPERVISOR_PAUSED)) return 0;
-    if (!s->cgroups)
-        return err_set(err, ERR_UNSUPPORTED, 0, "instance", "it has no control group on this host");
     struct cgroup *cg;
-    int rc = cgroup_open(s->cgroups, s->process.cgroup_path, &cg, err);
+    int rc = supervisor_open_cgroup(s, &cg, err);
     if (rc < 0) return rc;
     rc = cgroup_freeze(cg, paused, err);
     cgroup_close(cg);

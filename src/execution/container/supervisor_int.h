@@ -52,6 +52,8 @@ struct supervisor {
 void supervisor_set_state(struct supervisor *s, enum supervisor_state state); // announces it
 int supervisor_start(struct supervisor *s, struct err *err);
 int supervisor_signal(struct supervisor *s, int signo, bool all, struct err *err);
+// The container's; unsupported where it has none. The caller closes it.
+int supervisor_open_cgroup(struct supervisor *s, struct cgroup **ret, struct err *err);
 int supervisor_pause(struct supervisor *s, bool paused, struct err *err);
 
 // supervisor_exec.c

@@ -102,10 +102,9 @@ static int on_exec(struct request *r, struct err *err) {
 }
 
 static int open_cgroup(struct request *r, struct cgroup **ret, struct err *err) {
-    if (!r->s->cgroups || r->s->state == SUPERVISOR_EXITED)
-        return err_set(err, r->s->cgroups ? ERR_STATE : ERR_UNSUPPORTED, 0, "instance",
-                       r->s->cgroups ? "it has ended" : "it has no control group on this host");
-    return cgroup_open(r->s->cgroups, r->s->process.cgroup_path, ret, err);
+    if (r->s->state == SUPERVISOR_EXITED)
+        return err_set(err, ERR_STATE, 0, "instance", "it has ended");
+    return supervisor_open_cgroup(r->s, ret, err);
 }
 
 static int on_top(struct request *r, struct err *err) {

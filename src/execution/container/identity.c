@@ -92,15 +92,24 @@ int child_find_user(struct child *c, struct err *err) {
     return set_home(c, user.home, err);
 }
 
+// EINVAL: the id is not one of those that the user namespace maps.
+static int explain(int number, const char *what, unsigned id, struct err *err) {
+    if (number != EINVAL)
+        return err_os(err, number, "process.user", "cannot become %s %u", what, id);
+    err_set(err, ERR_INVALID, 0, "process.user", "%s %u does not exist in this user namespace",
+            what, id);
+    return err_next(err, "without root, /etc/subuid and /etc/subgid must grant you a range of ids");
+}
+
 // Straight system calls: with one thread there is nobody else to tell.
 int child_become_user(struct child *c, struct err *err) {
     // "deny" in setgroups is what an unprivileged user namespace has; then there are none to set.
     if (syscall(SYS_setgroups, c->n_groups, c->groups) < 0 && (errno != EPERM || c->n_groups))
         return err_os(err, errno, "process.user", "cannot set the supplementary groups");
     if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0)
-        return err_os(err, errno, "process.user", "cannot become group %u", c->gid);
+        return explain(errno, "group", c->gid, err);
     if (syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0)
-        return err_os(err, errno, "process.user", "cannot become user %u", c->uid);
+        return explain(errno, "user", c->uid, err);
     const struct oci_uint *mask = &c->plan->process->user.umask;
     umask(mask->set ? (mode_t)mask->value : 022);
     return 0;

@@ -147,6 +147,13 @@ static int run_middle(struct launch *l, int child_sync, struct err *err) {
     return r;
 }
 
+// Back to a namespace of our own. Root of a user namespace alone (rootless) has no rights over the
+// pid namespace that it came from and stays: whoever execs makes no further child.
+static int come_back(int fd, int type, struct err *err) {
+    if (fd < 0 || setns(fd, type) == 0 || errno == EPERM) return 0;
+    return err_os(err, errno, "container", "cannot come back from its pid namespace");
+}
+
 // exec by root: the pid namespace (and time) are joined for the children only while the child is
 // made, which saves a process in the middle.
 static int start_inside(struct launch *l, int child_sync, struct err *err) {
@@ -159,11 +166,10 @@ static int start_inside(struct launch *l, int child_sync, struct err *err) {
     l->pid =
         start_child(l, 0, l->plan->options->init_of_parent, LAUNCH_DIRECT, child_sync, &l->pidfd);
     int r = l->pid < 0 ? explain_clone(-l->pid, err) : 0;
-    if ((own_pid >= 0 && setns(own_pid, CLONE_NEWPID) < 0) ||
-        (own_time >= 0 && setns(own_time, CLONE_NEWTIME) < 0)) {
-        if (r == 0) r = err_os(err, errno, "container", "cannot come back from its pid namespace");
-    }
-    return r;
+    struct err *later = r == 0 ? err : NULL;
+    int back = come_back(own_pid, CLONE_NEWPID, later);
+    if (back == 0) back = come_back(own_time, CLONE_NEWTIME, later);
+    return r < 0 ? r : back;
 }
 
 static int start_direct(struct launch *l, int child_sync, struct err *err) {

@@ -65,6 +65,9 @@ static int plan_process(struct plan *plan, struct err *err) {
         plan_warn(plan, "process.apparmorProfile is not applied: no AppArmor on this host");
     if (process->selinux_label && process->selinux_label[0])
         plan_warn(plan, "process.selinuxLabel is not applied");
+    if (process->exec_cpu_affinity) plan_warn(plan, "process.execCPUAffinity is not applied");
+    if (plan->spec->linux_.mount_label && plan->spec->linux_.mount_label[0])
+        plan_warn(plan, "linux.mountLabel is not applied");
     if (!process->capabilities) {
         // No capabilities object: the specification leaves it open; runc and crun drop them all.
         plan->set_capabilities = true;

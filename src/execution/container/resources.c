@@ -47,8 +47,8 @@ struct apply {
 
 static void say(const struct apply *a, const char *what) {
     char text[256];
-    snprintf(text, sizeof(text), "%s is not applied: this host has no such control group file",
-             what);
+    snprintf(text, sizeof(text),
+             "%s is not applied: no control group file for it is used on this host", what);
     if (a->warn) a->warn(text, a->warn_arg);
 }
 
@@ -208,6 +208,25 @@ static int apply_rest(const struct apply *a, const struct oci_resources *res) {
     return r;
 }
 
+// Read, checked, and not applied yet: said, so that nobody counts on them.
+static void say_missing(const struct apply *a, const struct oci_resources *res) {
+    const struct oci_cpu *cpu = res->cpu;
+    const struct oci_memory *memory = res->memory;
+    const struct {
+        bool asked;
+        const char *what;
+    } fields[] = {
+        {cpu && (cpu->realtime_period.set || cpu->realtime_runtime.set),
+         "linux.resources.cpu.realtimeRuntime"},
+        {memory && (memory->kernel.set || memory->kernel_tcp.set), "linux.resources.memory.kernel"},
+        {res->network && (res->network->class_id.set || res->network->priorities.len),
+         "linux.resources.network"},
+        {res->block_io && res->block_io->weight_device.len, "linux.resources.blockIO.weightDevice"},
+    };
+    for (size_t i = 0; i < array_len(fields); i++)
+        if (fields[i].asked) say(a, fields[i].what);
+}
+
 static int apply_unified(const struct apply *a, const struct oci_pairs *unified) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < unified->len; i++) {
@@ -229,6 +248,7 @@ int resources_apply(const struct cgroup_host *host, const char *path,
                     struct err *err) {
     if (!res) return 0;
     struct apply a = {host, path, warn, warn_arg, err};
+    say_missing(&a, res);
     int r = apply_devices(&a, res);
     if (r == 0) r = apply_block_io(&a, res->block_io);
     if (r == 0) r = apply_rest(&a, res);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Ways out that runtimes have had. Each case would change or show something of the host.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # A link of the image in place of a mount target leads, inside the root, to nowhere on the host.
@@ -60,7 +61,7 @@ done
 SH
 chmod +x "$b/rootfs/grab"
 rt exec --cap CAP_SYS_PTRACE --cap CAP_SYS_ADMIN --cap CAP_DAC_OVERRIDE "$id" /grab >"$work/grab" 2>&1 & job=$!
-for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do rt exec --cap CAP_SYS_PTRACE --cap CAP_SYS_ADMIN "$id" true; done
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do rt exec --cap CAP_SYS_PTRACE --cap CAP_SYS_ADMIN "$id" true; done
 printf '#!/proc/self/exe\n' >"$b/rootfs/again"; chmod +x "$b/rootfs/again"
 rt exec "$id" /again >/dev/null 2>&1
 rt exec "$id" sh -c 'kill $(pidof grab) 2>/dev/null; killall grab' >/dev/null 2>&1

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The six kinds of hooks: order, input, environment, failure.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 hook() { # PATH NAME: a program that notes its name and the state that it is given

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The runtime is killed -9 at many moments of create: delete --force then leaves nothing.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 bundle 'c["process"]["args"] = ["/bin/sleep", "100"]'

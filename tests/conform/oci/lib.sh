@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # SPDX-License-Identifier: Apache-2.0
 # What the scripts here share: one bundle of busybox per case, results as "ok", "not ok" and "skip" lines.
 # Run as root. TRINE_OCI names the runtime, or another runtime of the same command line to compare with.
@@ -50,8 +51,7 @@ groups_left() { find /sys/fs/cgroup -maxdepth 4 -type d -name "case-$$-*" 2>/dev
 # Nothing may be left of any case: state, groups, processes.
 finish() {
     for one in $names; do rt delete --force "$one" >/dev/null 2>&1; done
-    left=$(ls "$state" 2>/dev/null | grep -v '^\.')
-    same "no state is left" "$left" ""
+    same "no state is left" "$(find "$state" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null)" ""
     same "no control group is left" "$(groups_left)" ""
     same "no process is left" "$(pgrep -f "$work" | grep -v "^$$\$" | tr '\n' ' ')" ""
     same "no mount is left" "$(grep -c "$work" /proc/self/mountinfo)" 0

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The life of a container: create, start, state, exec, kill, delete, run; exit codes; concurrency.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 bundle 'sh("echo hello; exit 7")'
@@ -64,12 +65,12 @@ rt kill "$id"
 wait $job; same "kill sends TERM by default" "$? $(tail -1 "$b/out")" "4 got"
 
 bundle 'c["process"]["args"] = ["/bin/sleep", "100"]'
-for n in 1 2 3 4; do rt create -b "$b" "$id" </dev/null >/dev/null 2>&1 && echo won >>"$b/wins" & done; wait
+for _ in 1 2 3 4; do rt create -b "$b" "$id" </dev/null >/dev/null 2>&1 && echo won >>"$b/wins" & done; wait
 same "of four creates at once one wins" "$(wc -l <"$b/wins")" 1
 rt start "$id"
-for n in 1 2 3 4 5 6; do rt exec "$id" true && echo ran >>"$b/execs" & done; wait
+for _ in 1 2 3 4 5 6; do rt exec "$id" true && echo ran >>"$b/execs" & done; wait
 same "six execs at once" "$(wc -l <"$b/execs")" 6
-for n in 1 2 3; do rt delete --force "$id" >/dev/null 2>&1 & done; wait
+for _ in 1 2 3; do rt delete --force "$id" >/dev/null 2>&1 & done; wait
 rt state "$id" >/dev/null 2>&1; same "three deletes at once" $? 1
 
 check "features is JSON" sh -c "'$runtime' features | python3 -m json.tool"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What the program finds: user, environment, limits, capabilities, descriptors, terminal.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 bundle 'sh("hostname; echo $$; pwd; umask")' 'c["process"]["cwd"] = "/new/dir"'

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Root file system, mounts, devices, hidden paths, control groups, namespaces.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 bundle 'c["root"]["readonly"] = True' 'sh("touch /x; touch /tmp/x")'

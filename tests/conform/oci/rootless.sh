@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # An ordinary user, without any right: a user namespace of one id, no control group.
+# shellcheck disable=SC2154 source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 command -v setpriv >/dev/null || { skip "all" "no setpriv(1)"; finish; }

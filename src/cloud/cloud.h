@@ -31,8 +31,9 @@ struct cloud {
     struct events *events;
     const char *state_dir, *run_dir;
     bool rootless;
-    int64_t started_ns; // realtime
-    int exit_code;      // when the loop ends
+    int64_t started_ns;                     // realtime
+    size_t recovering;                      // instances whose state on the host is not known yet
+    void (*recovered)(struct cloud *cloud); // all are known; may be NULL
 };
 
 // Ask the agent; on ERR_UNAVAILABLE (no agent) fn is not called. See wire_channel_call.

@@ -29,6 +29,8 @@
 #define USER_NAME "trine"
 // Without a user of that name: one of the range that service managers hand out at run time, owned by nobody.
 #define USER_FALLBACK_ID 62020
+#define RECOVERY_PATIENCE_NS \
+    (10 * SEC_NS) // a supervisor that does not answer keeps nobody out for longer
 
 struct daemon {
     struct cloud cloud;
@@ -37,6 +39,8 @@ struct daemon {
     uid_t uid; // whom it becomes
     gid_t gid;
     struct http_tls *tls; // until it is served
+    struct tokens *tokens;
+    struct loop_source *patience;
     int lock_fd, listen_fd, agent_fd;
     int log_fd; // takes the place of standard error once requests are served; -1: standard error stays
 };
@@ -244,17 +248,6 @@ static int open_state(struct daemon *d, struct err *err) {
     return rc < 0 ? err_while(err, "opening the state in %s", d->state_dir) : 0;
 }
 
-static int open_api(struct daemon *d, struct tokens *tokens, struct err *err) {
-    struct http_config config = {.handlers = cloud_handlers,
-                                 .arg = &d->cloud,
-                                 .server_version = TRINE_VERSION};
-    int rc = http_server_new(d->cloud.loop, &config, &d->cloud.http, err);
-    if (rc == 0) rc = http_listen_unix(d->cloud.http, take_fd(d->listen_fd), err);
-    if (rc == 0 && d->tls)
-        rc = http_listen_tls(d->cloud.http, take(d->tls), tokens_check, tokens, err);
-    return rc < 0 ? err_while(err, "opening the API") : 0;
-}
-
 static void on_end_signal(int signo, void *arg) {
     struct daemon *d = arg;
     LOG_INFO("ending; instances go on", "signal=%s", process_signal_name(signo));
@@ -285,10 +278,49 @@ static void tell_ready(struct daemon *d) {
     }
 }
 
+static int open_api(struct daemon *d, struct err *err) {
+    int rc = http_listen_unix(d->cloud.http, take_fd(d->listen_fd), err);
+    if (rc == 0 && d->tls)
+        rc = http_listen_tls(d->cloud.http, take(d->tls), tokens_check, d->tokens, err);
+    return rc < 0 ? err_while(err, "opening the API") : 0;
+}
+
+// Requests are answered once it is known what runs: until then clients wait in the socket's queue.
+static void serve(void *arg) {
+    struct daemon *d = arg;
+    struct err err = {0};
+    if (!d->patience) return; // has been done
+    loop_remove(take(d->patience));
+    if (d->cloud.recovering)
+        LOG_WARN("not all instances have told how they are", "missing=%zu", d->cloud.recovering);
+    if (open_api(d, &err) == 0) {
+        tell_ready(d);
+        return;
+    }
+    err_print(&err);
+    loop_stop(d->cloud.loop, err_kind_exit(err.kind));
+}
+
+static void on_recovered(struct cloud *cloud) {
+    serve(container_of(cloud, struct daemon, cloud));
+}
+
+static int recover(struct daemon *d, struct err *err) {
+    const struct http_config config = {.handlers = cloud_handlers,
+                                       .arg = &d->cloud,
+                                       .server_version = TRINE_VERSION};
+    int64_t latest = clock_monotonic(d->cloud.clock) + RECOVERY_PATIENCE_NS;
+    d->cloud.recovered = on_recovered;
+    int rc = http_server_new(d->cloud.loop, &config, &d->cloud.http, err);
+    if (rc == 0) rc = loop_add_timer(d->cloud.loop, latest, serve, d, &d->patience, err);
+    return rc < 0 ? rc : instances_recover(&d->cloud, err);
+}
+
+// Clients first: whoever waits for something is told by the end of the connection.
 static void daemon_close(struct daemon *d) {
-    instances_close(&d->cloud);
     http_server_free(d->cloud.http);
     http_tls_free(d->tls);
+    instances_close(&d->cloud);
     operations_free(d->cloud.operations);
     objects_free(d->cloud.objects);
     events_free(d->cloud.events);
@@ -303,7 +335,6 @@ static void daemon_close(struct daemon *d) {
 int daemon_run(const struct daemon_options *options, struct err *err) {
     struct daemon d = {
         .options = options, .lock_fd = -1, .listen_fd = -1, .agent_fd = -1, .log_fd = -1};
-    struct tokens *tokens = NULL;
     d.cloud.clock = clock_system();
     d.cloud.rootless = geteuid() != 0;
     d.cloud.started_ns = clock_realtime(d.cloud.clock);
@@ -313,7 +344,7 @@ int daemon_run(const struct daemon_options *options, struct err *err) {
     if (rc == 0) rc = take_lock(&d, err);
     if (rc == 0) rc = open_log(&d, err);
     if (rc == 0) rc = open_listener(&d, err);
-    if (rc == 0 && options->tls_tokens) rc = tokens_read(options->tls_tokens, &tokens, err);
+    if (rc == 0 && options->tls_tokens) rc = tokens_read(options->tls_tokens, &d.tokens, err);
     if (rc == 0 && options->tls_listen) rc = open_tls(&d, err);
     if (rc == 0) rc = start_agent(&d, err);
     if (rc == 0) rc = give_up_rights(&d, err);
@@ -324,13 +355,9 @@ int daemon_run(const struct daemon_options *options, struct err *err) {
         rc = wire_channel_new(d.cloud.loop, take_fd(d.agent_fd), NULL, on_agent_lost, &d,
                               &d.cloud.agent, err);
     if (rc == 0) rc = open_state(&d, err);
-    if (rc == 0) rc = open_api(&d, tokens, err);
-    if (rc == 0) rc = instances_recover(&d.cloud, err);
-    if (rc == 0) {
-        tell_ready(&d);
-        rc = loop_run(d.cloud.loop, err);
-    }
+    if (rc == 0) rc = recover(&d, err);
+    if (rc == 0) rc = loop_run(d.cloud.loop, err);
     daemon_close(&d);
-    tokens_free(tokens);
+    tokens_free(d.tokens);
     return rc < 0 && err ? err_kind_exit(err->kind) : rc;
 }

@@ -97,14 +97,34 @@ void instance_goals_fail(struct instance *inst, const struct err *why) {
     }
 }
 
+// It ended, or could not be started: who waits for a stop or a removal goes on waiting.
+void instance_goals_vain(struct instance *inst, const struct err *why) {
+    struct goal *g;
+    list_each (&inst->goals, g, struct goal, link) {
+        if (g->goal == GOAL_STOPPED || g->goal == GOAL_REMOVED || reached(inst, g)) continue;
+        list_remove(&g->link);
+        operation_fail(g->op, why);
+        free(g);
+    }
+}
+
 void instance_goals_supersede(struct instance *inst, const char *verb) {
     struct err why = {0};
     err_set(&why, ERR_CANCELLED, 0, inst->name, "overtaken by %s", verb);
     instance_goals_fail(inst, &why);
-    inst->restarting = false;
 }
 
 // --- requests that wait for the end ---------------------------------------------------------------
+
+// How it ended, as its document says it.
+static void know_end(struct end_waiter *w, const struct instance *inst) {
+    json_t *doc = object_doc(inst->object);
+    const json_t *status = inst->unrecorded ? inst->unrecorded : json_object_get(doc, "status");
+    w->ended = true;
+    w->exit_code = (int)json_integer_value(json_object_get(status, "exit_code"));
+    w->oom_killed = json_is_true(json_object_get(status, "oom_killed"));
+    json_decref(doc);
+}
 
 static void answer(struct end_waiter *w) {
     http_reply_jansson(w->req, 200,
@@ -126,14 +146,7 @@ void instance_add_waiter(struct instance *inst, struct http_request *req, bool r
     *w = (struct end_waiter){.req = req, .removed = removed};
     list_add_tail(&inst->waiters, &w->link);
     bool ended = inst->state == INSTANCE_EXITED || inst->state == INSTANCE_FAILED;
-    if (ended || inst->state == INSTANCE_REMOVING) {
-        json_t *doc = object_doc(inst->object);
-        const json_t *status = json_object_get(doc, "status");
-        w->ended = true;
-        w->exit_code = (int)json_integer_value(json_object_get(status, "exit_code"));
-        w->oom_killed = json_is_true(json_object_get(status, "oom_killed"));
-        json_decref(doc);
-    }
+    if (ended || inst->state == INSTANCE_REMOVING) know_end(w, inst);
     if (ended && !removed)
         answer(w);
     else
@@ -152,7 +165,10 @@ void instance_after_end(struct instance *inst, int exit_code, bool oom_killed) {
 
 void instance_gone(struct instance *inst) {
     struct end_waiter *w;
-    list_each (&inst->waiters, w, struct end_waiter, link) answer(w);
+    list_each (&inst->waiters, w, struct end_waiter, link) {
+        if (!w->ended) know_end(w, inst);
+        answer(w);
+    }
     struct goal *g;
     list_each (&inst->goals, g, struct goal, link) {
         list_remove(&g->link);

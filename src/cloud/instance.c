@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define KILLED_BY_SIGKILL (128 + SIGKILL)
+#define RECORD_RETRY_NS (2 * SEC_NS)
 
 static const char *const state_words[] = {
 #define X(name, word) word,
@@ -46,7 +47,9 @@ static int word_index(const char *word, const char *const *words, int n, int oth
 static void instance_free(struct instance *inst) {
     if (inst->kind->release) inst->kind->release(inst);
     loop_remove(inst->stop_timer);
+    loop_remove(inst->record_timer);
     instance_goals_free(inst);
+    json_decref(inst->unrecorded);
     json_decref(inst->warnings);
     free(inst);
 }
@@ -68,6 +71,7 @@ static struct instance *instance_adopt(struct cloud *cloud, struct object *objec
                                DESIRED_STOPPED);
     inst->remove_on_exit = json_is_true(json_object_get(doc, "remove_on_exit"));
     inst->terminal = json_is_true(json_object_get(doc, "terminal"));
+    inst->restarting = json_is_true(json_object_get(json_object_get(status, "stop"), "restart"));
     time_parse(json_text(status, "started_at"), &inst->started_ns);
     instance_goals_init(inst);
     json_decref(doc);
@@ -86,7 +90,11 @@ static void on_object(struct cloud *cloud, struct object *object, bool removed) 
 }
 
 static bool adopt_one(struct object *object, void *arg) {
-    object->runtime = instance_adopt(arg, object);
+    struct cloud *cloud = arg;
+    struct instance *inst = instance_adopt(cloud, object);
+    inst->recovering = true;
+    cloud->recovering++;
+    object->runtime = inst;
     return true;
 }
 
@@ -132,30 +140,56 @@ int instance_write(struct instance *inst, json_t *doc, const char *event, json_t
     return changes_commit(changes, durable, err);
 }
 
-static json_t *status_of(json_t *doc) {
+static json_t *status_of(const struct instance *inst, json_t *doc) {
     json_t *status = json_object_get(doc, "status");
-    if (!json_is_object(status)) {
-        status = json_object();
+    if (inst->unrecorded || !json_is_object(status)) {
+        status = inst->unrecorded ? json_deep_copy(inst->unrecorded) : json_object();
         json_object_set_new(doc, "status", status);
     }
     return status;
 }
 
-// Move to a state: the document says so, an event tells it, waiting operations hear it. `set` (stolen) is merged into status and told in the event.
-static void set_state(struct instance *inst, enum instance_state state, const char *event,
-                      json_t *set) {
+static void on_record_time(void *arg);
+
+static void record_later(struct instance *inst, const json_t *status, const struct err *why) {
+    if (!inst->unrecorded)
+        LOG_ERROR("cannot record the state of an instance", "name=%s state=%s cause=\"%s\"",
+                  inst->name, state_words[inst->state], why->cause);
+    json_t *kept = json_deep_copy(status);
+    json_decref(inst->unrecorded);
+    inst->unrecorded = kept;
+    int64_t at = clock_monotonic(inst->cloud->clock) + RECORD_RETRY_NS;
+    if (inst->record_timer)
+        loop_timer_set(inst->record_timer, at);
+    else
+        loop_add_timer(inst->cloud->loop, at, on_record_time, inst, &inst->record_timer, NULL);
+}
+
+int instance_set_state(struct instance *inst, enum instance_state state, const char *event,
+                       json_t *set) {
     inst->state = state;
-    json_t *doc = object_doc(inst->object);
-    json_t *status = status_of(doc);
+    json_t *doc = object_doc(inst->object), *status = json_incref(status_of(inst, doc));
     json_object_set_new(status, "state", json_string(state_words[state]));
+    if (!instance_is_live(inst) || state == INSTANCE_STARTING) json_object_del(status, "stop");
     if (set) json_object_update(status, set);
     json_object_set_new(doc, "desired", json_string(desired_words[inst->desired]));
     struct err err = {0};
     // Observed state is written without waiting for the disk: after a power cut no workload lives anyway.
     if (!event) json_decref(set);
-    if (instance_write(inst, doc, event, event ? set : NULL, false, &err) < 0)
-        LOG_ERROR("cannot record the state of an instance", "name=%s state=%s cause=\"%s\"",
-                  inst->name, state_words[state], err.cause);
+    int rc = instance_write(inst, doc, event, event ? set : NULL, false, &err);
+    if (rc < 0) {
+        record_later(inst, status, &err);
+    } else if (inst->unrecorded) {
+        json_decref(take(inst->unrecorded));
+        loop_remove(take(inst->record_timer));
+    }
+    json_decref(status);
+    return rc;
+}
+
+static void on_record_time(void *arg) {
+    struct instance *inst = arg;
+    if (inst->unrecorded) instance_set_state(inst, inst->state, NULL, NULL);
 }
 
 static int set_desired(struct instance *inst, enum instance_desired desired, struct err *err) {
@@ -176,6 +210,9 @@ static void on_step_answer(json_t *result, const struct err *err, void *arg) {
     inst->busy = false;
     if (err) {
         LOG_WARN("a step failed", "instance=%s cause=\"%s\"", inst->name, err->cause);
+        // It was not paused, and need not be for what was wished for in the meantime.
+        if (inst->state == INSTANCE_RUNNING && inst->desired != DESIRED_PAUSED)
+            return reconcile(inst);
         instance_goals_fail(inst, err);
         // Wishing on for what just failed would loop: what is there becomes what is wished.
         inst->desired = inst->state == INSTANCE_PAUSED ? DESIRED_PAUSED : DESIRED_RUNNING;
@@ -185,11 +222,19 @@ static void on_step_answer(json_t *result, const struct err *err, void *arg) {
 }
 
 static void step_start(struct instance *inst) {
-    set_state(inst, INSTANCE_STARTING, "instance.starting",
-              json_pack("{s:i, s:n, s:b, s:n, s:n, s:s}", "pid", 0, "exit_code", "oom_killed", 0,
-                        "started_at", "finished_at", "reason", ""));
-    inst->busy = inst->uncleared = true;
+    int rc =
+        instance_set_state(inst, INSTANCE_STARTING, "instance.starting",
+                           json_pack("{s:i, s:n, s:b, s:n, s:n, s:s}", "pid", 0, "exit_code",
+                                     "oom_killed", 0, "started_at", "finished_at", "reason", ""));
     inst->killed = false;
+    if (rc < 0) {
+        struct err err = {0};
+        err_set(&err, ERR_NO_SPACE, -rc, "state", "cannot record the start");
+        err_next(&err, "make room where the state is kept, then start it again");
+        instance_report_start_failed(inst, &err);
+        return;
+    }
+    inst->busy = inst->uncleared = true;
     inst->kind->start(inst);
 }
 
@@ -209,7 +254,7 @@ static void arm_stop_timer(struct instance *inst, int64_t timeout_ms) {
 }
 
 // The wish to stop carries its signal and patience in the document, so that the next daemon keeps to them.
-static void step_stop(struct instance *inst) {
+static void send_stop(struct instance *inst) {
     json_t *doc = object_doc(inst->object);
     const json_t *stop = json_object_get(json_object_get(doc, "status"), "stop");
     const char *word =
@@ -220,10 +265,14 @@ static void step_stop(struct instance *inst) {
     if (!timeout) timeout = json_object_get(doc, "stop_timeout_ms");
     int64_t timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout) : 10000;
     json_decref(doc);
-    set_state(inst, INSTANCE_STOPPING, "instance.stopping", NULL);
     inst->killed = signo == SIGKILL || timeout_ms == 0;
     inst->kind->signal(inst, inst->killed ? SIGKILL : signo, inst->killed, NULL, NULL);
     if (!inst->killed) arm_stop_timer(inst, timeout_ms);
+}
+
+static void step_stop(struct instance *inst) {
+    instance_set_state(inst, INSTANCE_STOPPING, "instance.stopping", NULL);
+    send_stop(inst);
 }
 
 static void step_remove(struct instance *inst) {
@@ -242,7 +291,12 @@ static void step_pause(struct instance *inst, bool paused) {
 }
 
 static void reconcile(struct instance *inst) {
-    if (inst->busy || !inst->cloud->agent) return;
+    if (inst->busy || inst->recovering || !inst->cloud->agent) return;
+    if (inst->kind->unavailable) {
+        // Nothing of it can be on this host; a removal takes the record away.
+        if (inst->state == INSTANCE_REMOVING) instance_report_cleared(inst, NULL);
+        return;
+    }
     switch (inst->state) {
     case INSTANCE_CREATED:
     case INSTANCE_EXITED:
@@ -279,16 +333,21 @@ static int check_not_removing(struct instance *inst, struct err *err) {
     return err_set(err, ERR_STATE, 0, inst->name, "the instance is being removed");
 }
 
+static int begin(struct instance *inst, const char *verb, enum instance_goal goal,
+                 struct operation **ret) {
+    *ret = operation_begin(inst->cloud, verb, OBJECT_INSTANCE, inst->project, inst->name);
+    instance_goal_add(inst, *ret, goal);
+    loop_defer(inst->cloud->loop, instance_reconcile_later, inst->object);
+    return 0;
+}
+
 static int wish(struct instance *inst, const char *verb, enum instance_desired desired,
                 enum instance_goal goal, struct operation **ret, struct err *err) {
     enum instance_desired before = inst->desired;
     int rc = set_desired(inst, desired, err);
     if (rc < 0) return rc;
     if (before != desired) instance_goals_supersede(inst, verb);
-    *ret = operation_begin(inst->cloud, verb, OBJECT_INSTANCE, inst->project, inst->name);
-    instance_goal_add(inst, *ret, goal);
-    loop_defer(inst->cloud->loop, instance_reconcile_later, inst->object);
-    return 0;
+    return begin(inst, verb, goal, ret);
 }
 
 // Deferred, so that the request's answer is registered before the operation can end. The object may be gone by then.
@@ -314,37 +373,46 @@ int instance_start(struct instance *inst, struct operation **ret, struct err *er
     return wish(inst, "instance.start", DESIRED_RUNNING, GOAL_RUNNING, ret, err);
 }
 
+// What a stop shall be like goes into the document with the wish; one that is under way goes on in the new way.
+static int write_stop(struct instance *inst, int signo, int64_t timeout_ms, bool restart,
+                      struct err *err) {
+    bool said = signo > 0 || timeout_ms >= 0;
+    if (!said && restart == inst->restarting && inst->desired == DESIRED_STOPPED) return 0;
+    json_t *doc = object_doc(inst->object), *stop = json_object();
+    if (signo > 0) json_object_set_new(stop, "signal", json_string(process_signal_name(signo)));
+    if (timeout_ms >= 0) json_object_set_new(stop, "timeout_ms", json_integer(timeout_ms));
+    if (restart) json_object_set_new(stop, "restart", json_true());
+    json_object_set_new(status_of(inst, doc), "stop", stop);
+    json_object_set_new(doc, "desired", json_string(desired_words[DESIRED_STOPPED]));
+    int rc = instance_write(inst, doc, NULL, NULL, true, err);
+    if (rc < 0) return rc;
+    inst->desired = DESIRED_STOPPED;
+    inst->restarting = restart;
+    if (said && inst->state == INSTANCE_STOPPING) send_stop(inst);
+    return 0;
+}
+
+static int wish_stop(struct instance *inst, const char *verb, int signo, int64_t timeout_ms,
+                     enum instance_goal goal, struct operation **ret, struct err *err) {
+    bool restart = goal == GOAL_STARTED_AGAIN;
+    bool other = inst->desired != DESIRED_STOPPED || inst->restarting != restart;
+    int rc = write_stop(inst, signo, timeout_ms, restart, err);
+    if (rc < 0) return rc;
+    if (other) instance_goals_supersede(inst, verb);
+    return begin(inst, verb, goal, ret);
+}
+
 int instance_stop(struct instance *inst, int signo, int64_t timeout_ms, struct operation **ret,
                   struct err *err) {
     int rc = check_not_removing(inst, err);
     if (rc < 0) return rc;
-    if (signo > 0 || timeout_ms >= 0) {
-        json_t *doc = object_doc(inst->object), *stop = json_object();
-        if (signo > 0) json_object_set_new(stop, "signal", json_string(process_signal_name(signo)));
-        if (timeout_ms >= 0) json_object_set_new(stop, "timeout_ms", json_integer(timeout_ms));
-        json_object_set_new(status_of(doc), "stop", stop);
-        rc = instance_write(inst, doc, NULL, NULL, false, err);
-        if (rc < 0) return rc;
-        if (inst->state == INSTANCE_STOPPING && timeout_ms >= 0) arm_stop_timer(inst, timeout_ms);
-    }
-    return wish(inst, "instance.stop", DESIRED_STOPPED, GOAL_STOPPED, ret, err);
+    return wish_stop(inst, "instance.stop", signo, timeout_ms, GOAL_STOPPED, ret, err);
 }
 
 int instance_restart(struct instance *inst, int64_t timeout_ms, struct operation **ret,
                      struct err *err) {
-    if (!instance_is_live(inst)) {
-        int rc = instance_start(inst, ret, err);
-        return rc;
-    }
-    struct operation *stop;
-    int rc = instance_stop(inst, 0, timeout_ms, &stop, err);
-    if (rc < 0) return rc;
-    operation_done(instance_goal_forget(inst, stop), NULL);
-    *ret = operation_begin(inst->cloud, "instance.restart", OBJECT_INSTANCE, inst->project,
-                           inst->name);
-    inst->restarting = true;
-    instance_goal_add(inst, *ret, GOAL_STARTED_AGAIN);
-    return 0;
+    if (!instance_is_live(inst)) return instance_start(inst, ret, err);
+    return wish_stop(inst, "instance.restart", 0, timeout_ms, GOAL_STARTED_AGAIN, ret, err);
 }
 
 int instance_pause(struct instance *inst, bool paused, struct operation **ret, struct err *err) {
@@ -358,6 +426,11 @@ int instance_pause(struct instance *inst, bool paused, struct operation **ret, s
                   : wish(inst, "instance.resume", DESIRED_RUNNING, GOAL_RUNNING, ret, err);
 }
 
+static json_t *end_by_removal(void) {
+    return json_pack("{s:i, s:i, s:s}", "pid", 0, "exit_code", KILLED_BY_SIGKILL, "reason",
+                     "removed while it ran");
+}
+
 int instance_delete(struct instance *inst, bool force, struct operation **ret, struct err *err) {
     if (instance_is_live(inst) && !force) {
         err_set(err, ERR_STATE, 0, inst->name, "it is %s", state_words[inst->state]);
@@ -368,21 +441,31 @@ int instance_delete(struct instance *inst, bool force, struct operation **ret, s
     instance_goals_fail(inst, &superseded);
     inst->desired = DESIRED_STOPPED;
     if (inst->state != INSTANCE_REMOVING)
-        set_state(inst, INSTANCE_REMOVING, "instance.removing", NULL);
-    *ret =
-        operation_begin(inst->cloud, "instance.delete", OBJECT_INSTANCE, inst->project, inst->name);
-    instance_goal_add(inst, *ret, GOAL_REMOVED);
-    // A step that is in flight is overtaken: clearing kills whatever it has made, and its report finds REMOVING.
+        instance_set_state(inst, INSTANCE_REMOVING, "instance.removing",
+                           instance_is_live(inst) ? end_by_removal() : NULL);
+    // A step that is in flight is overtaken: clearing kills whatever it has made.
     if (inst->busy && inst->kind->release) inst->kind->release(inst);
     inst->busy = false;
-    loop_defer(inst->cloud->loop, instance_reconcile_later, inst->object);
-    return 0;
+    instance_known(inst);
+    return begin(inst, "instance.delete", GOAL_REMOVED, ret);
 }
 
 // --- reports ---------------------------------------------------------------------------------------
 
-void instance_report_running(struct instance *inst, int pid, int64_t started_ns) {
+void instance_known(struct instance *inst) {
+    struct cloud *cloud = inst->cloud;
+    if (take_flag(&inst->recovering) && --cloud->recovering == 0 && cloud->recovered)
+        cloud->recovered(cloud);
+}
+
+// A step has ended.
+static void step_ended(struct instance *inst) {
     inst->busy = false;
+    instance_known(inst);
+}
+
+void instance_report_running(struct instance *inst, int pid, int64_t started_ns) {
+    step_ended(inst);
     if (inst->state == INSTANCE_REMOVING) return reconcile(inst);
     bool fresh = inst->state != INSTANCE_RUNNING && inst->state != INSTANCE_PAUSED;
     inst->started_ns = started_ns;
@@ -390,24 +473,25 @@ void instance_report_running(struct instance *inst, int pid, int64_t started_ns)
     if (fresh) inst->starts++;
     json_t *set = json_pack("{s:i, s:o}", "pid", pid, "started_at", json_time(started_ns));
     if (inst->warnings) json_object_set(set, "warnings", inst->warnings);
-    set_state(inst, INSTANCE_RUNNING, fresh ? "instance.started" : NULL, set);
+    instance_set_state(inst, INSTANCE_RUNNING, fresh ? "instance.started" : NULL, set);
     reconcile(inst);
 }
 
 void instance_report_gate(struct instance *inst) {
-    inst->busy = false;
+    step_ended(inst);
     inst->uncleared = true;
     // It never ran, so nothing is lost by making it anew where it is still wanted.
-    if (inst->state != INSTANCE_REMOVING) set_state(inst, INSTANCE_CREATED, NULL, NULL);
+    if (take_flag(&inst->restarting)) inst->desired = DESIRED_RUNNING;
+    if (inst->state != INSTANCE_REMOVING) instance_set_state(inst, INSTANCE_CREATED, NULL, NULL);
     reconcile(inst);
 }
 
 void instance_report_paused(struct instance *inst, bool paused) {
-    inst->busy = false;
+    step_ended(inst);
     inst->uncleared = true;
     if (inst->state != INSTANCE_REMOVING)
-        set_state(inst, paused ? INSTANCE_PAUSED : INSTANCE_RUNNING,
-                  paused ? "instance.paused" : "instance.resumed", NULL);
+        instance_set_state(inst, paused ? INSTANCE_PAUSED : INSTANCE_RUNNING,
+                           paused ? "instance.paused" : "instance.resumed", NULL);
     reconcile(inst);
 }
 
@@ -416,7 +500,7 @@ static void end_attaches(struct instance *inst, const struct err *why) {
 }
 
 void instance_report_start_failed(struct instance *inst, const struct err *why) {
-    inst->busy = false;
+    step_ended(inst);
     if (inst->state == INSTANCE_REMOVING) return reconcile(inst);
     char text[sizeof(*why)];
     snprintf(text, sizeof(text), "%s: %s%s%s", why->object, why->cause,
@@ -425,18 +509,20 @@ void instance_report_start_failed(struct instance *inst, const struct err *why) 
     end_attaches(inst, why);
     json_t *set = json_pack("{s:i, s:i, s:s, s:o}", "pid", 0, "exit_code", err_program_exit(why),
                             "reason", text, "finished_at", json_now(inst->cloud));
-    set_state(inst, INSTANCE_FAILED, "instance.failed", set);
-    instance_goals_fail(inst, why);
+    instance_set_state(inst, INSTANCE_FAILED, "instance.failed", set);
+    instance_goals_vain(inst, why);
     instance_after_end(inst, err_program_exit(why), false);
     reconcile(inst);
 }
 
 void instance_report_exit(struct instance *inst, const struct instance_exit *exit) {
-    inst->busy = false;
+    step_ended(inst);
     inst->uncleared = true;
     loop_remove(take(inst->stop_timer));
     if (inst->state == INSTANCE_REMOVING) return reconcile(inst);
-    bool again = take_flag(&inst->restarting);
+    // Wished for while it was stopping: once more.
+    bool again = inst->state == INSTANCE_STOPPING && inst->desired == DESIRED_RUNNING;
+    again |= take_flag(&inst->restarting);
     inst->desired = again ? DESIRED_RUNNING : DESIRED_STOPPED;
     json_t *set =
         json_pack("{s:i, s:i, s:b, s:o, s:o, s:s}", "pid", 0, "exit_code", exit->exit_code,
@@ -444,15 +530,20 @@ void instance_report_exit(struct instance *inst, const struct instance_exit *exi
                   json_time(exit->started_ns ? exit->started_ns : inst->started_ns), "finished_at",
                   exit->finished_ns ? json_time(exit->finished_ns) : json_now(inst->cloud),
                   "reason", exit->reason ? exit->reason : "");
-    set_state(inst, INSTANCE_EXITED, "instance.exited", set);
+    instance_set_state(inst, INSTANCE_EXITED, "instance.exited", set);
     instance_after_end(inst, exit->exit_code, exit->oom_killed);
+    if (!again) {
+        struct err ended = {0};
+        err_set(&ended, ERR_STATE, 0, inst->name, "it has ended");
+        instance_goals_vain(inst, &ended);
+    }
     if (!again && inst->remove_on_exit)
-        set_state(inst, INSTANCE_REMOVING, "instance.removing", NULL);
+        instance_set_state(inst, INSTANCE_REMOVING, "instance.removing", NULL);
     reconcile(inst);
 }
 
 void instance_report_cleared(struct instance *inst, const struct err *why) {
-    inst->busy = false;
+    step_ended(inst);
     if (why) {
         LOG_WARN("cannot clear an instance", "name=%s object=\"%s\" cause=\"%s\"", inst->name,
                  why->object, why->cause);
@@ -466,77 +557,7 @@ void instance_report_cleared(struct instance *inst, const struct err *why) {
     changes_event(changes, "instance.removed", OBJECT_INSTANCE, inst->project, inst->name, inst->id,
                   NULL);
     struct err err = {0};
-    if (changes_commit(changes, false, &err) < 0) // frees inst through the cache
-        LOG_ERROR("cannot forget an instance", "cause=\"%s\"", err.cause);
-}
-
-// --- after a restart of the daemon -----------------------------------------------------------------
-
-struct recovery {
-    struct cloud *cloud;
-    const struct wire_agent_instances *found;
-    struct arena *arena;
-};
-
-static enum kind_found found_state(const struct recovery *r, const char *id, bool *ret_listed) {
-    for (size_t i = 0; i < r->found->ids.count; i++) {
-        if (strcmp(r->found->ids.items[i], id) != 0) continue;
-        *ret_listed = true;
-        const char *state = i < r->found->states.count ? r->found->states.items[i] : "";
-        return strcmp(state, "alive") == 0   ? KIND_FOUND_ALIVE
-               : strcmp(state, "ended") == 0 ? KIND_FOUND_ENDED
-                                             : KIND_FOUND_DEAD;
-    }
-    *ret_listed = false;
-    return KIND_FOUND_ABSENT;
-}
-
-static bool recover_one(struct object *object, void *arg) {
-    struct recovery *r = arg;
-    struct instance *inst = object->runtime;
-    bool listed;
-    enum kind_found found = found_state(r, inst->id, &listed);
-    inst->uncleared = listed;
-    bool ended = inst->state == INSTANCE_EXITED || inst->state == INSTANCE_FAILED ||
-                 inst->state == INSTANCE_CREATED || inst->state == INSTANCE_REMOVING;
-    if (ended && inst->state != INSTANCE_REMOVING && inst->remove_on_exit &&
-        inst->state != INSTANCE_CREATED)
-        set_state(inst, INSTANCE_REMOVING, "instance.removing", NULL);
-    if (inst->kind->unavailable || (ended && found != KIND_FOUND_ALIVE)) {
-        loop_defer(r->cloud->loop, instance_reconcile_later, object);
-        return true;
-    }
-    if (inst->state == INSTANCE_REMOVING) {
-        loop_defer(r->cloud->loop, instance_reconcile_later, object);
-        return true;
-    }
-    inst->busy = true;
-    inst->kind->recover(inst, found);
-    return true;
-}
-
-static void on_list(struct wire_packet *packet, const struct err *err, void *arg) {
-    struct cloud *cloud = arg;
-    struct wire_agent_instances found = {0};
-    struct arena *arena auto_arena = arena_new(16u << 20);
-    struct err why = {0};
-    if (packet && wire_decode_agent_instances(packet->payload, arena, &found, &why) < 0) err = &why;
-    if (err) {
-        LOG_ERROR("cannot learn what runs on this host", "cause=\"%s\"", err->cause);
-        return;
-    }
-    struct recovery r = {cloud, &found, arena};
-    object_each(cloud->objects, OBJECT_INSTANCE, NULL, recover_one, &r);
-    for (size_t i = 0; i < found.ids.count; i++) {
-        struct object *known;
-        if (object_resolve(cloud->objects, OBJECT_INSTANCE, NULL, found.ids.items[i], &known,
-                           NULL) < 0)
-            LOG_WARN("an instance that no record knows is left alone", "id=%s", found.ids.items[i]);
-    }
-}
-
-int instances_recover(struct cloud *cloud, struct err *err) {
-    struct wire_agent_instance_list ask = {0};
-    return cloud_ask_agent(cloud, WIRE_AGENT_INSTANCE_LIST, &ask, NULL, 0, on_list, cloud, NULL,
-                           err);
+    if (changes_commit(changes, false, &err) == 0) return; // and inst was freed through the cache
+    LOG_ERROR("cannot forget an instance", "name=%s cause=\"%s\"", inst->name, err.cause);
+    instance_goals_fail(inst, &err); // asked again by the next request or the next daemon
 }

@@ -51,7 +51,7 @@ struct instance {
     bool busy;       // a step is in flight
     bool uncleared;  // the host still has its run directory: clear before starting again
     bool killed;     // SIGKILL has been sent while stopping
-    bool restarting; // start again once stopped
+    bool restarting; // start again once stopped; in the document as status.stop.restart
     unsigned starts; // how often it was running since the daemon began
     struct loop_source *stop_timer;
     struct list goals;   // operations that wait for a state (struct goal)
@@ -60,12 +60,16 @@ struct instance {
     struct list stats_streams;
     json_t *warnings; // of the last start
     int64_t started_ns;
+    bool recovering;                  // what the host has of it is not known yet: nothing is done
+    json_t *unrecorded;               // status that the store has not taken yet; NULL: none
+    struct loop_source *record_timer; // tries again
 };
 
-// Reads nothing: makes the runtime part for every instance of the cache and hooks into its changes.
+// Reads nothing: makes the runtime part for every instance of the cache and hooks into its changes. Nothing is done
+// with one of them before instances_recover has heard what the host has of it.
 int instances_open(struct cloud *cloud, struct err *err);
 void instances_close(struct cloud *cloud); // drops connections; workloads go on
-// Ask the agent what is there and reconcile every instance with it. done when all were asked.
+// Ask the agent what is there and reconcile every instance with it. cloud->recovered is called once, when all are known.
 int instances_recover(struct cloud *cloud, struct err *err);
 
 struct instance *instance_of(struct object *object);

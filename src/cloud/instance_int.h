@@ -13,12 +13,19 @@ void instance_goal_add(struct instance *inst, struct operation *op, enum instanc
 struct operation *instance_goal_forget(struct instance *inst, struct operation *op); // returns op
 void instance_goals_check(struct instance *inst); // end those that are reached
 void instance_goals_fail(struct instance *inst, const struct err *why);
+void instance_goals_vain(struct instance *inst, const struct err *why); // it does not run (again)
 void instance_goals_supersede(struct instance *inst, const char *verb); // a contrary wish came
 // An end was observed: waiting requests are answered.
 void instance_after_end(struct instance *inst, int exit_code, bool oom_killed);
 // The object is gone: goals of removal are reached, requests that waited for it are answered.
 void instance_gone(struct instance *inst);
 void instance_reconcile_later(void *object);
+// Move to a state: the document says so, an event tells it. `set` (stolen) is merged into status and told in the event.
+// What the store refuses is kept and written as soon as it takes it; then negative.
+int instance_set_state(struct instance *inst, enum instance_state state, const char *event,
+                       json_t *set);
+// What the host has of it is known.
+void instance_known(struct instance *inst);
 
 #define take_flag(flag) \
     __extension__({ \

@@ -2,7 +2,8 @@
 // Level `container`: the agent makes the bundle and starts a shim; afterwards the daemon talks to the shim itself.
 //
 // A `link` is what the daemon holds of one workload: the control connection and the questions that are open. Release
-// ends both: questions to the shim are answered with an error, those to the agent are forgotten.
+// ends both: questions that a client asked through the shim are answered with an error, those that the instance's own
+// steps asked are forgotten. Nothing is reported then: that we go away says nothing about the workload.
 #include "cloud/kind.h"
 
 #include "base/list.h"
@@ -34,6 +35,7 @@ struct ask {
     void *arg;
     struct attach *attach;
     bool flag;
+    bool step; // asked for the instance itself: forgotten when the link is released
 };
 
 static struct link *link_of(struct instance *inst) {
@@ -83,16 +85,24 @@ static void drop_shim(struct link *link) {
     }
 }
 
+// What the instance itself asked, so that no answer reports anything any more.
+static void forget_steps(struct link *link, bool of_agent_too) {
+    struct ask *ask;
+    list_each (&link->asks, ask, struct ask, link_node) {
+        if (ask->of_shim ? !ask->step : !of_agent_too) continue;
+        struct wire_channel *asked = ask->of_shim ? link->shim : link->inst->cloud->agent;
+        if (asked) wire_channel_forget(asked, ask->seq);
+        list_remove(&ask->link_node);
+        free(ask);
+    }
+}
+
 static void container_release(struct instance *inst) {
     struct link *link = inst->link;
     if (!link) return;
     inst->link = NULL;
+    forget_steps(link, true);
     drop_shim(link);
-    struct ask *ask;
-    list_each (&link->asks, ask, struct ask, link_node) {
-        if (inst->cloud->agent) wire_channel_forget(inst->cloud->agent, ask->seq);
-        free(ask);
-    }
     free(link);
 }
 
@@ -103,6 +113,7 @@ static void on_exit_record(struct link *link, struct wire_packet *packet, const 
     struct wire_agent_exit record = {0};
     struct arena *arena auto_arena = arena_new(8192);
     struct err why = {0};
+    if (err && err->kind == ERR_UNAVAILABLE) return; // the agent has gone: the next one will tell
     if (packet) wire_decode_agent_exit(packet->payload, arena, &record, &why);
     struct instance_exit ended = {.exit_code = record.exit_code,
                                   .oom_killed = record.oom_killed,
@@ -132,6 +143,7 @@ static void report_state(struct link *link, const struct wire_shim_state *s) {
                                       .started_ns = s->started_ns,
                                       .finished_ns = s->finished_ns,
                                       .reason = s->failure};
+        forget_steps(link, false); // the end says more than their failure would
         drop_shim(link);
         if (inst->state == INSTANCE_STARTING && s->started_ns)
             instance_report_running(inst, 0, s->started_ns);
@@ -230,7 +242,8 @@ static void on_made(struct link *link, struct wire_packet *packet, const struct 
     // The shim works in order: who waits is connected before the first byte can be written.
     for (struct attach *a; (a = instance_take_attach(link->inst));) container_attach(link->inst, a);
     struct wire_shim_start start = {0};
-    put_question(link, (struct ask){.of_shim = true, .done = on_started}, WIRE_SHIM_START, &start);
+    put_question(link, (struct ask){.of_shim = true, .step = true, .done = on_started},
+                 WIRE_SHIM_START, &start);
 }
 
 static struct wire_strings strings_of(struct arena *arena, const json_t *array) {
@@ -357,7 +370,8 @@ static void on_connected(struct link *link, struct wire_packet *packet, const st
         return;
     }
     struct wire_shim_query query = {0};
-    put_question(link, (struct ask){.of_shim = true, .done = on_queried}, WIRE_SHIM_QUERY, &query);
+    put_question(link, (struct ask){.of_shim = true, .step = true, .done = on_queried},
+                 WIRE_SHIM_QUERY, &query);
 }
 
 static void container_recover(struct instance *inst, enum kind_found found) {
@@ -398,10 +412,14 @@ static void on_pause(struct link *link, struct wire_packet *packet, const struct
 
 static void container_pause(struct instance *inst, bool paused, kind_answer_fn *fn, void *arg) {
     struct wire_shim_pause message = {.paused = paused};
-    put_question(
-        link_of(inst),
-        (struct ask){.of_shim = true, .done = on_pause, .fn = fn, .arg = arg, .flag = paused},
-        WIRE_SHIM_PAUSE, &message);
+    put_question(link_of(inst),
+                 (struct ask){.of_shim = true,
+                              .step = true,
+                              .done = on_pause,
+                              .fn = fn,
+                              .arg = arg,
+                              .flag = paused},
+                 WIRE_SHIM_PAUSE, &message);
 }
 
 static void container_exec(struct instance *inst, struct attach *attach) {

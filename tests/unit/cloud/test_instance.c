@@ -39,6 +39,7 @@ struct world {
     struct wire_channel *agent;
     struct workload w;
     bool fail_create, fail_start, silent_clear;
+    bool silent_start, silent_pause, silent_exit; // asked, but no answer comes
     unsigned creates, clears, clears_all;
 };
 
@@ -77,13 +78,14 @@ static void on_shim(struct wire_channel *channel, struct wire_packet *packet, vo
             return;
         }
         snprintf(w->state, sizeof(w->state), "running");
-        shim_announce(world, packet->seq);
+        if (!world->silent_start) shim_announce(world, packet->seq);
         break;
     case WIRE_SHIM_QUERY:
         shim_announce(world, packet->seq);
         break;
     case WIRE_SHIM_PAUSE: {
         struct wire_shim_pause m;
+        if (world->silent_pause) return;
         assert_int_equal(wire_decode_shim_pause(packet->payload, arena, &m, NULL), 0);
         snprintf(w->state, sizeof(w->state), "%s", m.paused ? "paused" : "running");
         wire_channel_send(channel, packet->seq, WIRE_OK, &ok, NULL, 0, NULL);
@@ -183,6 +185,7 @@ static void on_agent(struct wire_channel *channel, struct wire_packet *packet, v
         pass_shim(world, packet->seq);
         break;
     case WIRE_AGENT_INSTANCE_EXIT:
+        if (world->silent_exit) return;
         wire_channel_send(channel, packet->seq, WIRE_AGENT_EXIT, &exit, NULL, 0, NULL);
         break;
     default:
@@ -610,6 +613,178 @@ static void test_removal_goes_on(void **state) {
     assert_string_equal(operation_state(world, id), "failed"); // interrupted, as the record says
 }
 
+// --- wishes that meet ---------------------------------------------------------------------------------------
+
+static const char *stored_state(struct world *world) {
+    static char state[16];
+    json_t *doc = object_doc(find(world)->object);
+    snprintf(state, sizeof(state), "%s", json_text(json_object_get(doc, "status"), "state"));
+    json_decref(doc);
+    return state;
+}
+
+static void test_manner_of_a_stop_is_not_kept(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    struct operation *op;
+    assert_int_equal(instance_stop(inst, 0, 0, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(world->w.signals[0], SIGKILL);
+    assert_int_equal(instance_start(inst, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(instance_stop(inst, 0, -1, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+    assert_int_equal(world->w.signals[0], SIGTERM);
+}
+
+static void test_second_stop_is_harder(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    struct operation *op;
+    world->w.deaf = true;
+    assert_int_equal(instance_stop(inst, 0, -1, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_STOPPING);
+    assert_int_equal(instance_stop(inst, SIGKILL, -1, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+}
+
+static struct instance *stopping(struct world *world, bool restart, struct operation **ret) {
+    struct instance *inst = started(world, false);
+    world->w.deaf = true;
+    int rc =
+        restart ? instance_restart(inst, -1, ret, NULL) : instance_stop(inst, 0, -1, ret, NULL);
+    assert_int_equal(rc, 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_STOPPING);
+    return inst;
+}
+
+static void test_start_while_stopping(void **state) {
+    struct world *world = *state;
+    struct operation *stop, *start;
+    struct instance *inst = stopping(world, false, &stop);
+    assert_int_equal(instance_start(inst, &start, NULL), 0);
+    OP_ID(start, id);
+    settle(world);
+    workload_ends(world, 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_RUNNING);
+    assert_string_equal(operation_state(world, id), "done");
+}
+
+static void test_stop_overtakes_restart(void **state) {
+    struct world *world = *state;
+    struct operation *restart, *stop;
+    struct instance *inst = stopping(world, true, &restart);
+    OP_ID(restart, restart_id);
+    assert_int_equal(instance_stop(inst, 0, -1, &stop, NULL), 0);
+    OP_ID(stop, stop_id);
+    workload_ends(world, 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+    assert_string_equal(operation_state(world, restart_id), "cancelled");
+    assert_string_equal(operation_state(world, stop_id), "done");
+}
+
+static void test_restart_outlives_the_daemon(void **state) {
+    struct world *world = *state;
+    struct operation *op;
+    stopping(world, true, &op);
+    daemon_restarts(world);
+    assert_int_equal(find(world)->state, INSTANCE_STOPPING);
+    workload_ends(world, 0);
+    settle(world);
+    assert_int_equal(find(world)->state, INSTANCE_RUNNING);
+    assert_int_equal(world->creates, 2);
+}
+
+static void test_end_during_resume(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    struct operation *op;
+    assert_int_equal(instance_pause(inst, true, &op, NULL), 0);
+    settle(world);
+    world->silent_pause = true;
+    assert_int_equal(instance_pause(inst, false, &op, NULL), 0);
+    OP_ID(op, id);
+    settle(world);
+    workload_ends(world, 1);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+    assert_string_equal(operation_state(world, id), "failed");
+}
+
+static void test_delete_while_pausing(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    struct operation *pause, *gone;
+    world->silent_pause = true;
+    assert_int_equal(instance_pause(inst, true, &pause, NULL), 0);
+    settle(world);
+    assert_int_equal(instance_delete(inst, true, &gone, NULL), 0);
+    OP_ID(gone, id);
+    settle(world);
+    assert_null(find(world));
+    assert_string_equal(operation_state(world, id), "done");
+}
+
+// --- what goes away in the middle ---------------------------------------------------------------------------
+
+static void test_daemon_ends_during_a_start(void **state) {
+    struct world *world = *state;
+    struct operation *op;
+    world->silent_start = true;
+    assert_int_equal(instance_start(make(world, "web", false), &op, NULL), 0);
+    settle(world);
+    daemon_restarts(world);
+    assert_int_equal(find(world)->state, INSTANCE_RUNNING);
+    assert_int_equal(world->clears, 0);
+    assert_int_equal(world->w.n_signals, 0);
+}
+
+static void test_agent_lost_while_asked(void **state) {
+    struct world *world = *state;
+    started(world, false);
+    world->silent_exit = true;
+    wire_channel_free(take(world->w.shim));
+    settle(world);
+    wire_channel_free(take(world->agent));
+    settle(world);
+    assert_string_equal(stored_state(world), "running");
+}
+
+static void test_store_refuses_for_a_while(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    inst->object->revision += 1000; // whatever is written is refused
+    workload_ends(world, 3);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+    assert_string_equal(stored_state(world), "running");
+    inst->object->revision -= 1000;
+    clock_warp_advance(&world->warp, 3 * SEC_NS);
+    settle(world);
+    settle(world);
+    assert_string_equal(stored_state(world), "exited");
+    assert_null(inst->unrecorded);
+}
+
+static void test_start_that_cannot_be_recorded(void **state) {
+    struct world *world = *state;
+    struct instance *inst = make(world, "web", false);
+    struct operation *op;
+    assert_int_equal(instance_start(inst, &op, NULL), 0);
+    OP_ID(op, id);
+    inst->object->revision += 1000;
+    settle(world);
+    assert_int_equal(world->creates, 0);
+    assert_string_equal(operation_state(world, id), "failed");
+    inst->object->revision -= 1000;
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -636,6 +811,17 @@ int main(void) {
         CASE(found_absent),
         CASE(found_at_the_gate),
         CASE(removal_goes_on),
+        CASE(manner_of_a_stop_is_not_kept),
+        CASE(second_stop_is_harder),
+        CASE(start_while_stopping),
+        CASE(stop_overtakes_restart),
+        CASE(restart_outlives_the_daemon),
+        CASE(end_during_resume),
+        CASE(delete_while_pausing),
+        CASE(daemon_ends_during_a_start),
+        CASE(agent_lost_while_asked),
+        CASE(store_refuses_for_a_while),
+        CASE(start_that_cannot_be_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSL has a type of this name; ours is an enumerator.
-#define ERR_STATE OPENSSL_ERR_STATE
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-#undef ERR_STATE
-
 #include "cloud/tokens.h"
 
 #include "base/text.h"
 #include "base/vec.h"
+#include "cloud/sha256.h"
 #include "host/file.h"
 
 #include <errno.h>
@@ -17,17 +12,13 @@
 #include <stdlib.h>
 
 struct token {
-    unsigned char hash[SHA256_DIGEST_LENGTH];
+    uint8_t hash[SHA256_SIZE];
     char user[NAME_MAX_LEN + 1];
 };
 
 struct tokens {
     VEC(struct token) all;
 };
-
-static void hash_of(const char *token, unsigned char hash[SHA256_DIGEST_LENGTH]) {
-    SHA256((const unsigned char *)token, strlen(token), hash);
-}
 
 static int add_line(struct tokens *tokens, const char *path, int number, char *line,
                     struct err *err) {
@@ -44,7 +35,7 @@ static int add_line(struct tokens *tokens, const char *path, int number, char *l
     int rc = text_check_name("user", user, err);
     if (rc < 0) return rc;
     struct token entry = {0};
-    hash_of(token, entry.hash);
+    sha256_of(token, strlen(token), entry.hash);
     snprintf(entry.user, sizeof(entry.user), "%s", user);
     vec_add(&tokens->all, entry);
     return 0;
@@ -65,7 +56,7 @@ int tokens_read(const char *path, struct tokens **ret, struct err *err) {
     char *rest = text, *line;
     for (int number = 1; rc == 0 && (line = strsep(&rest, "\n")); number++)
         rc = add_line(tokens, path, number, line, err);
-    OPENSSL_cleanse(text, size);
+    explicit_bzero(text, size);
     if (rc < 0) {
         tokens_free(tokens);
         return rc;
@@ -76,12 +67,12 @@ int tokens_read(const char *path, struct tokens **ret, struct err *err) {
 
 bool tokens_check(const char *token, void *arg, char *ret_user, size_t user_size) {
     const struct tokens *tokens = arg;
-    unsigned char hash[SHA256_DIGEST_LENGTH];
+    uint8_t hash[SHA256_SIZE];
     bool found = false;
     if (!tokens) return false;
-    hash_of(token, hash);
+    sha256_of(token, strlen(token), hash);
     for (size_t i = 0; i < tokens->all.len; i++) {
-        if (CRYPTO_memcmp(hash, tokens->all.items[i].hash, sizeof(hash)) != 0) continue;
+        if (!sha256_same(hash, tokens->all.items[i].hash)) continue;
         snprintf(ret_user, user_size, "%s", tokens->all.items[i].user);
         found = true;
     }

@@ -6,7 +6,7 @@
 // Invariants: (1) a socket is freed by finish() alone, never inside one of its callbacks; (2) once
 // `closing` or `failed`, no message is given to the handler any more.
 #include "cloud/http/http_int.h"
-#include "cloud/http/sha1.h"
+#include "codec/websocket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ int socket_check_handshake(struct http_request *req, int *ret_status, struct err
     const char *version = http_header(req, MHD_HTTP_HEADER_SEC_WEBSOCKET_VERSION);
     if (names_token(http_header(req, MHD_HTTP_HEADER_UPGRADE), "websocket") &&
         names_token(http_header(req, MHD_HTTP_HEADER_CONNECTION), "upgrade") && version &&
-        !strcmp(version, "13") && key && strlen(key) == WEBSOCKET_KEY_SIZE)
+        !strcmp(version, "13") && key && strlen(key) == WEBSOCKET_KEY_SIZE - 1)
         return 0;
     *ret_status = MHD_HTTP_UPGRADE_REQUIRED;
     http_set_header(req, MHD_HTTP_HEADER_SEC_WEBSOCKET_VERSION, "13");
@@ -210,7 +210,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
 
 static struct MHD_Response *handshake(struct http_request *req, struct http_socket *ws) {
     char accept[WEBSOCKET_ACCEPT_SIZE];
-    websocket_accept_value(http_header(req, MHD_HTTP_HEADER_SEC_WEBSOCKET_KEY), accept);
+    websocket_accept(http_header(req, MHD_HTTP_HEADER_SEC_WEBSOCKET_KEY), accept);
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, ws);
     if (!response) return NULL;
     MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "websocket");

@@ -79,6 +79,17 @@ static void choose_user(struct daemon *d) {
     d->gid = user ? user->pw_gid : USER_FALLBACK_ID;
 }
 
+// The user may be another one than last time (one named "trine" was added). Only what cannot stand for a file of
+// somebody else is given away: no links of either kind.
+static int give_file(int dirfd, const char *name, void *arg) {
+    const struct daemon *d = arg;
+    struct stat st;
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+        st.st_nlink != 1)
+        return 0;
+    return fchownat(dirfd, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 static int make_dirs(struct daemon *d, struct err *err) {
     char path[4200];
     mode_t mode = d->cloud.rootless ? 0700 : 0711;
@@ -86,9 +97,9 @@ static int make_dirs(struct daemon *d, struct err *err) {
     if (rc == 0) rc = dir_make(AT_FDCWD, d->run_dir, mode, err);
     snprintf(path, sizeof(path), "%s/%s", d->state_dir, LAYOUT_CONTROL);
     if (rc == 0) rc = dir_make(AT_FDCWD, path, 0700, err);
-    if (rc == 0 && !d->cloud.rootless && chown(path, d->uid, d->gid) < 0)
-        rc = err_os(err, errno, path, "cannot give it to user %u", d->uid);
-    return rc;
+    if (rc < 0 || d->cloud.rootless) return rc;
+    rc = chown(path, d->uid, d->gid) < 0 ? -errno : dir_each(AT_FDCWD, path, give_file, d);
+    return rc < 0 ? err_os(err, -rc, path, "cannot give it to user %u", d->uid) : 0;
 }
 
 static int take_lock(struct daemon *d, struct err *err) {

@@ -76,8 +76,10 @@ class Live:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(20)
+        code = self.process.wait(20)
         shutil.rmtree(self.folder)
+        if code:
+            raise RuntimeError(f"the daemon ended with {code}")
 
     def raw(self, method, path, body=None, headers=()):
         connection = Connection(self.socket)

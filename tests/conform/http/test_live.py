@@ -18,6 +18,7 @@ class Operations(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.live = Live(DAEMON)
+        cls.addClassCleanup(cls.live.close)
         cls.ask = cls.live.ask
         status, made = cls.ask("image.build", {"from": "busybox"}, WAIT)
         assert (status, made["state"]) == (200, "done"), made
@@ -27,7 +28,6 @@ class Operations(unittest.TestCase):
         for name in ("web", "job"):
             cls.ask("instance.delete", query={"force": "true", **WAIT}, instance=name)
         asked, known = cls.live.asked, set(cls.live.operations)
-        cls.live.close()
         if asked != known - {"instance.attach", "instance.exec"}:  # WebSockets: the command line's tests
             raise AssertionError(f"not asked: {sorted(known - asked)}")
 
@@ -72,8 +72,8 @@ class Operations(unittest.TestCase):
         made = self.expect(201, "instance.create", {"name": "web", "image": "busybox", "args": ["sleep", "600"], "labels": {"tier": "front"}, "stop_timeout_ms": 100,
                                                     "limits": {"memory_bytes": 64 << 20, "pids": 50}})
         self.expect(409, "instance.create", {"name": "web", "image": "busybox"})
-        for verb in ("start", "pause", "resume", "restart"):
-            ended = self.expect(200, f"instance.{verb}", None, WAIT, instance="web")
+        for wish in ("instance.start", "instance.pause", "instance.resume", "instance.restart"):
+            ended = self.expect(200, wish, None, WAIT, instance="web")
             self.assertEqual(ended["state"], "done", ended)
         self.assertEqual(self.expect(200, "instance.get", instance=made["id"][:12])["status"]["state"], "running")
         self.expect(200, "instance.patch", {"labels": {"tier": None}, "limits": {"pids": 60}}, instance="web")

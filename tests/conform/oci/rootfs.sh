@@ -19,7 +19,7 @@ bundle 'c["linux"]["devices"] = [{"type": "c", "path": "/dev/sub/mine", "major":
     'sh("stat -c \"%F %a %u %g %t:%T\" /dev/sub/mine; stat -c %F /dev/pipe")'
 same "devices of the configuration" "$(run | tr '\n' ' ')" "character special file 600 3 4 1:5 fifo "
 bundle 'sh("mknod /dev/sda b 8 0 && cat /dev/sda")'
-has "the device list is enforced" "$(run)" "not permitted"
+if has_controller devices; then has "the device list is enforced" "$(run)" "not permitted"; else skip "the device list is enforced" "no devices controller"; fi
 
 bundle 'c["mounts"].append(mount("/a/b", "bind", "data", "bind", "ro", "nosuid"))' 'sh("cat /a/b/f; touch /a/b/g; grep /a/b /proc/self/mounts | cut -d \" \" -f 4 | cut -d , -f 1,2")'
 mkdir "$b/data"; echo content >"$b/data/f"
@@ -62,16 +62,20 @@ bundle 'c["linux"]["resources"] = {"memory": {"limit": 33554432}, "pids": {"limi
     'c["linux"]["namespaces"].append({"type": "cgroup"})' 'c["mounts"].append(mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev", "ro"))' \
     'sh("cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max pids/pids.max pids.max cpu/cpu.cfs_quota_us 2>/dev/null; cat cpu.max 2>/dev/null | cut -d \" \" -f 1; grep pids /proc/self/cgroup; for i in $(seq 40); do sleep 1 & done; echo end")'
 out=$(run)
-has "limits arrive" "$(echo "$out" | tr '\n' ' ')" "33554432 20 50000"
+if has_controller pids && has_controller memory && has_controller cpu; then
+    has "limits arrive" "$(echo "$out" | tr '\n' ' ')" "33554432 20 50000"
+    has "the pids limit bites" "$out" "fork"
+else
+    skip "limits arrive" "this host lacks controllers"
+fi
 if grep -q pids /proc/self/cgroup; then has "the cgroup namespace hides the path" "$out" ":pids:/"; else skip "the cgroup namespace hides the path" "no v1 pids"; fi
-has "the pids limit bites" "$out" "fork"
 bundle 'c["linux"]["cgroupsPath"] = "/trine-conform-'$$'/x"' 'c["process"]["args"] = ["/bin/sleep", "100"]'
 rt run -d -b "$b" "$id" </dev/null
 check "cgroupsPath is where the processes are" grep -q "/trine-conform-$$/x" "/proc/$(rt state "$id" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')/cgroup"
 check "exec joins the group" sh -c "'$runtime' --root '$state' exec '$id' cat /proc/self/cgroup | grep -q '/trine-conform-$$/x'"
 printf '{"pids": {"limit": 77}}' >"$b/new.json"
 check "update" rt update -r "$b/new.json" "$id"
-check "update arrives" sh -c "cat /sys/fs/cgroup/pids/trine-conform-$$/x/pids.max /sys/fs/cgroup/trine-conform-$$/x/pids.max 2>/dev/null | grep -q 77"
+if has_controller pids; then check "update arrives" sh -c "cat /sys/fs/cgroup/pids/trine-conform-$$/x/pids.max /sys/fs/cgroup/trine-conform-$$/x/pids.max 2>/dev/null | grep -q 77"; else skip "update arrives" "no pids controller"; fi
 rt delete --force "$id"
 find /sys/fs/cgroup -depth -type d -name "trine-conform-$$" -exec rmdir {} + 2>/dev/null
 

@@ -97,8 +97,9 @@ void http_reply_empty(struct http_request *req, int status);
 int http_check_match(const struct http_request *req, const char *etag, struct err *err);
 
 // Upload: the request body flows into fd (pipe or file; taken over, closed at the end), with
-// back-pressure. done is called once, with err set when the client broke off or the fd failed; then
-// the handler answers.
+// back-pressure. done is called once, with err set when the client broke off (ERR_CANCELLED; then
+// http_on_abandon's function is called too, and the request is gone) or the fd failed; then the
+// handler answers.
 typedef void http_upload_done_fn(struct http_request *req, const struct err *err, uint64_t bytes,
                                  void *arg);
 void http_upload_to(struct http_request *req, int fd, http_upload_done_fn *done, void *arg);
@@ -108,8 +109,9 @@ typedef void http_stream_fn(struct http_stream *stream, void *arg);
 struct http_stream *
 http_stream_open(struct http_request *req, int status, const char *media, http_stream_fn *on_closed,
                  void *arg); // on_closed: the client went away; the stream is freed after it
-int http_stream_write(struct http_stream *stream, const void *data,
-                      size_t size); // copies; bytes now queued, or -EPIPE
+// Copies. Bytes now queued, or -EPIPE: the client left, or more than 8 MiB would be queued; then it
+// is too slow, the connection is cut, and on_closed follows.
+int http_stream_write(struct http_stream *stream, const void *data, size_t size);
 size_t http_stream_queued(const struct http_stream *stream);
 void http_stream_on_drained(struct http_stream *stream, http_stream_fn *fn); // queue fell to zero
 void http_stream_close(struct http_stream *stream); // after what is queued; no callback any more

@@ -47,7 +47,22 @@ ok "exec with working directories through descriptors"
 
 # CVE-2019-5736: the runtime's own file, through /proc/self/exe as program and as interpreter.
 before=$(sha256sum <"$(command -v "$runtime")")
-rt exec "$id" /proc/self/exe --version >"$work/self" 2>&1
+# The runtime as a program of the container, held there by a log that nobody reads yet; its file is opened, and written
+# once it has ended (while it runs, every kernel says "text file busy").
+mkfifo "$b/rootfs/fifo"
+rt exec "$id" /proc/self/exe --log /fifo state x >/dev/null 2>&1 & job=$!
+rt exec -d "$id" sh -c 'n=0; while [ $n -lt 200 ]; do for p in /proc/[0-9]*; do
+    if tr "\0" " " <$p/cmdline 2>/dev/null | grep -q "^/proc/self/exe --log"; then
+        exec 5<$p/exe; echo held >/result; cat /fifo >/dev/null
+        m=0; while [ $m -lt 100 ]; do { echo hacked >>/proc/self/fd/5; } 2>>/result && echo written >>/result && break; sleep 0.01; m=$((m + 1)); done
+        touch /over; exit
+    fi; done; sleep 0.02; n=$((n + 1)); done' >/dev/null 2>&1
+wait $job
+# Nobody on the host runs the file now: the moment in which it could be written.
+tries=0; while [ $tries -lt 100 ] && [ ! -e "$b/rootfs/over" ]; do sleep 0.05; tries=$((tries + 1)); done
+cp "$b/rootfs/result" "$work/self"
+has "the runtime can be held inside, which makes this a test" "$(cat "$work/self")" held
+hasnt "the runtime's file cannot be written from inside" "$(cat "$work/self")" written
 cat >"$b/rootfs/grab" <<'SH'
 #!/bin/sh
 # Wait for a process that still shows the runtime, and try to open its file for writing.

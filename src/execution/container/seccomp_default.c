@@ -122,7 +122,7 @@ static const struct {
     {CAP_PERFMON, with_perfmon},
 };
 
-#define RULES_MAX (array_len(common) + array_len(guarded) + 16)
+#define RULES_MAX (array_len(common) + array_len(guarded) + 20)
 
 struct builder {
     struct arena *arena;
@@ -173,8 +173,13 @@ const struct oci_seccomp *seccomp_default_profile(struct arena *arena, uint64_t 
         call->action = (char *)(uintptr_t) "SCMP_ACT_ERRNO";
         call->errno_ret = (struct oci_uint){true, ENOSYS};
     }
-    enum { FAMILY_VSOCK = 40 }; // reaches the hypervisor past every network namespace
-    where(&b, add(&b, only_socket), 0, "SCMP_CMP_NE", FAMILY_VSOCK, 0);
+    // vsock reaches the hypervisor past every network namespace. The kernel looks at 32 bits of the
+    // family, a filter at 64: so any of the bits that hold families (below 64) has to differ from
+    // vsock's, whatever stands in the upper half.
+    enum { FAMILY_VSOCK = 40, FAMILY_BITS = 6 };
+    for (unsigned bit = 0; bit < FAMILY_BITS; bit++)
+        where(&b, add(&b, only_socket), 0, "SCMP_CMP_MASKED_EQ", UINT64_C(1) << bit,
+              ~(uint64_t)FAMILY_VSOCK & UINT64_C(1) << bit);
     static const uint64_t personalities[] = {0, 8, 0x20000, 0x20008, 0xffffffff};
     for (size_t i = 0; i < array_len(personalities); i++)
         where(&b, add(&b, only_personality), 0, "SCMP_CMP_EQ", personalities[i], 0);

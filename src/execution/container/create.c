@@ -128,6 +128,9 @@ int container_create(const struct oci_spec *spec, const struct container_options
     int r = plan_build(spec, spec->process, options, false, &plan, err);
     if (r < 0) return err_while(err, "planning the container");
     r = make_cgroup(&plan, err);
+    if (r == 0 && !resources_guard_devices(plan.cgroup ? options->cgroups : NULL, plan.cgroup_path,
+                                           spec->linux_.resources))
+        plan_withhold_devices(&plan);
     if (r == 0) r = create_from(&plan, ret, err);
     if (r < 0 && plan.cgroup) (void)cgroup_destroy(plan.cgroup, NULL);
     if (plan.cgroup) cgroup_close(plan.cgroup);

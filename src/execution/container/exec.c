@@ -3,6 +3,7 @@
 #include "execution/container/child.h"
 #include "execution/container/launch.h"
 #include "execution/container/namespace.h"
+#include "execution/container/resources.h"
 #include "host/cgroup.h"
 #include "host/file.h"
 #include "host/process.h"
@@ -96,6 +97,9 @@ int container_exec(const struct oci_spec *spec, const struct oci_process *proces
             r = 0;
         }
     }
+    if (r == 0 && !resources_guard_devices(plan.cgroup ? options->cgroups : NULL, plan.cgroup_path,
+                                           spec->linux_.resources))
+        plan_withhold_devices(&plan);
     // The pid may have ended and be another's by now; the descriptor cannot.
     if (r == 0 && process_signal(target_pidfd, 0) < 0)
         r = err_set(err, ERR_STATE, 0, options->id, "the container is not running");

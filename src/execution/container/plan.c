@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -238,6 +239,21 @@ int plan_build(const struct oci_spec *spec, const struct oci_process *process,
 fail:
     plan_release(ret);
     return r;
+}
+
+void plan_withhold_devices(struct plan *plan) {
+    const uint64_t make_nodes = UINT64_C(1) << CAP_MKNOD;
+    if (plan->in_user_ns || geteuid() != 0) return;
+    plan_warn(plan,
+              "this host cannot guard devices: no CAP_MKNOD, and no devices but those of /dev");
+    plan->capabilities.bounding &= ~make_nodes;
+    plan->capabilities.effective &= ~make_nodes;
+    plan->capabilities.permitted &= ~make_nodes;
+    plan->capabilities.inheritable &= ~make_nodes;
+    plan->capabilities.ambient &= ~make_nodes;
+    // Without a file system of its own for /dev, the usual devices are nodes of the root.
+    for (size_t i = 0; i < plan->n_mounts; i++)
+        plan->no_devices |= !strcmp(plan->mounts[i].spec->destination, "/dev");
 }
 
 void plan_release(struct plan *plan) {

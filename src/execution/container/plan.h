@@ -51,6 +51,7 @@ struct plan {
     const struct oci_mount *root_mount; // the mount of "/", or NULL
     unsigned long root_propagation;     // MS_PRIVATE … with MS_REC, 0: not asked for
     bool has_mount_ns;
+    bool no_devices; // of the root file system
 
     struct capability_sets capabilities;
     bool set_capabilities;
@@ -76,6 +77,9 @@ int plan_build(const struct oci_spec *spec, const struct oci_process *process,
 // Where the container's group is, relative to every hierarchy's root.
 int plan_cgroup_path(const struct oci_spec *spec, const struct container_options *options,
                      char ret[CONTAINER_CGROUP_MAX], struct err *err);
+// Nothing on this host guards devices: the container gets no right to make nodes, and those that
+// the image has cannot be opened. In a user namespace the kernel sees to that by itself.
+void plan_withhold_devices(struct plan *plan);
 void plan_release(struct plan *plan); // descriptors and memory; the cgroup is only forgotten
 void plan_warn(const struct plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

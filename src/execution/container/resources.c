@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "execution/container/resources.h"
 
+#include "execution/container/device_filter.h"
 #include "host/file.h"
 
 #include <errno.h>
@@ -86,11 +87,6 @@ static int device_rule(const struct apply *a, const struct device_files *files,
     char text[64], major[24] = "*", minor[24] = "*";
     const char *type = rule->type && rule->type[0] ? rule->type : "a";
     const char *access = rule->access && rule->access[0] ? rule->access : "rwm";
-    if (strlen(type) != 1 || !strchr("abc", *type) || strspn(access, "rwm") != strlen(access) ||
-        strlen(access) > 3)
-        return err_set(a->err, ERR_INVALID, 0, "linux.resources.devices",
-                       "\"%.8s %.8s\" is no rule: type a, b or c; access of r, w and m", type,
-                       access);
     if (rule->major.set && rule->major.value >= 0)
         snprintf(major, sizeof(major), "%lld", (long long)rule->major.value);
     if (rule->minor.set && rule->minor.value >= 0)
@@ -130,13 +126,68 @@ static const struct oci_device_rule always[] = {
 #undef ALWAYS
 };
 
+static int check_rule(const struct oci_device_rule *rule, struct err *err) {
+    const char *type = rule->type && rule->type[0] ? rule->type : "a";
+    const char *access = rule->access && rule->access[0] ? rule->access : "rwm";
+    if (strlen(type) == 1 && strchr("abc", *type) && strspn(access, "rwm") == strlen(access) &&
+        strlen(access) <= 3)
+        return 0;
+    return err_set(err, ERR_INVALID, 0, "linux.resources.devices",
+                   "\"%.8s %.8s\" is no rule: type a, b or c; access of r, w and m", type, access);
+}
+
+static struct device_filter_rule filter_rule(const struct oci_device_rule *rule) {
+    const char *access = rule->access && rule->access[0] ? rule->access : "rwm";
+    return (struct device_filter_rule){
+        .allow = rule->allow,
+        .type = rule->type && rule->type[0] ? rule->type[0] : 'a',
+        .major = rule->major.set && rule->major.value >= 0 ? rule->major.value : -1,
+        .minor = rule->minor.set && rule->minor.value >= 0 ? rule->minor.value : -1,
+        .access = (strchr(access, 'm') ? BPF_DEVCG_ACC_MKNOD : 0u) |
+                  (strchr(access, 'r') ? BPF_DEVCG_ACC_READ : 0u) |
+                  (strchr(access, 'w') ? BPF_DEVCG_ACC_WRITE : 0u),
+    };
+}
+
+static int open_device_group(const struct cgroup_host *host, const char *path) {
+    auto_free char *dir = cgroup_host_dir(host, CGROUP_DEVICES, path);
+    if (!dir) return -ENOENT;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int filter_devices(const struct apply *a, const struct oci_resources *res) {
+    struct device_filter f;
+    device_filter_begin(&f);
+    for (size_t i = array_len(always); i-- > 0;) {
+        struct device_filter_rule rule = filter_rule(&always[i]);
+        device_filter_add(&f, &rule);
+    }
+    for (size_t i = res->devices.len; i-- > 0;) {
+        struct device_filter_rule rule = filter_rule(&res->devices.items[i]);
+        device_filter_add(&f, &rule);
+    }
+    device_filter_end(&f);
+    auto_close int group = open_device_group(a->host, a->path);
+    int r = group < 0 ? group : device_filter_attach(&f, group);
+    device_filter_free(&f);
+    if (r == 0) return 0;
+    if (r == -E2BIG)
+        return err_set(a->err, ERR_TOO_LARGE, 0, "linux.resources.devices", "too many rules");
+    // Whether that is bearable is known to who creates the container (resources_guard_devices).
+    char text[128];
+    snprintf(text, sizeof(text), "linux.resources.devices is not applied: %s", strerror(-r));
+    if (a->warn) a->warn(text, a->warn_arg);
+    return 0;
+}
+
 static int apply_devices(const struct apply *a, const struct oci_resources *res) {
     if (!res->devices.len) return 0;
-    if (cgroup_host_version(a->host, CGROUP_DEVICES) != 1) {
-        if (a->warn)
-            a->warn("linux.resources.devices is not applied: no devices controller", a->warn_arg);
-        return 0;
-    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < res->devices.len; i++)
+        r = check_rule(&res->devices.items[i], a->err);
+    if (r < 0) return r;
+    if (cgroup_host_version(a->host, CGROUP_DEVICES) == 2) return filter_devices(a, res);
     auto_close int allow = open_device_file(a, "devices.allow");
     auto_close int deny = open_device_file(a, "devices.deny");
     struct device_files files = {allow, deny};
@@ -144,11 +195,22 @@ static int apply_devices(const struct apply *a, const struct oci_resources *res)
         say(a, "linux.resources.devices");
         return 0;
     }
-    int r = 0;
     for (size_t i = 0; r == 0 && i < res->devices.len; i++)
         r = device_rule(a, &files, &res->devices.items[i]);
     for (size_t i = 0; r == 0 && i < array_len(always); i++) r = device_rule(a, &files, &always[i]);
     return r;
+}
+
+bool resources_guard_devices(const struct cgroup_host *host, const char *path,
+                             const struct oci_resources *res) {
+    bool wanted = false;
+    for (size_t i = 0; res && i < res->devices.len; i++) wanted |= !res->devices.items[i].allow;
+    if (!wanted) return true;
+    if (!host) return false;
+    auto_close int group = open_device_group(host, path);
+    if (group < 0) return false;
+    if (cgroup_host_version(host, CGROUP_DEVICES) == 2) return device_filter_is_attached(group);
+    return faccessat(group, "devices.deny", W_OK, 0) == 0;
 }
 
 static int apply_throttles(const struct apply *a, const struct oci_throttles *list,

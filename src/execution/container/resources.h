@@ -12,5 +12,9 @@ void resources_limits(const struct oci_resources *res, struct cgroup_limits *ret
 int resources_apply(const struct cgroup_host *host, const char *path,
                     const struct oci_resources *res, container_warn_fn *warn, void *warn_arg,
                     struct err *err);
+// Whether the list of devices holds for the group (also when it forbids nothing). Where it does not,
+// a root that may make nodes has the disks of the host: see plan_withhold_devices.
+bool resources_guard_devices(const struct cgroup_host *host, const char *path,
+                             const struct oci_resources *res);
 
 #endif

@@ -73,7 +73,7 @@ static int bind_root(struct child *c, const char *path, bool recursive, uint64_t
     return 0;
 }
 
-int child_mount_root(struct child *c, struct err *err) {
+static int mount_root(struct child *c, struct err *err) {
     if (!(c->plan->new_namespaces & CLONE_NEWNS)) {
         c->root_fd = open(c->plan->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->root_fd < 0) return err_os(err, errno, "root.path", "cannot open it");
@@ -89,6 +89,13 @@ int child_mount_root(struct child *c, struct err *err) {
     if (move_mount(c->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return err_os(err, errno, "/", "cannot attach the root file system");
     return 0;
+}
+
+int child_mount_root(struct child *c, struct err *err) {
+    int r = mount_root(c, err);
+    if (r < 0 || !c->plan->no_devices || !(c->plan->new_namespaces & CLONE_NEWNS)) return r;
+    r = set_attr(c->root_fd, MOUNT_ATTR_NODEV, 0, true);
+    return r < 0 ? err_os(err, -r, "root", "cannot keep devices from being opened in it") : 0;
 }
 
 // Engines expect the working directory to be made. A root that cannot be written decides later,

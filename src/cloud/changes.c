@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define EVENTS_DROPPED_AT_ONCE 4
+
 struct changes {
     struct cloud *cloud;
     VEC(struct store_change) changes;
     VEC(struct store_compare) compares;
     struct strv keys, values; // memory of both
+    uint64_t first_event;     // older ones go with this transaction; 0: none go
 };
 
 struct changes *changes_new(struct cloud *cloud) {
@@ -30,7 +33,26 @@ static void changes_free(struct changes *c) {
     free(c);
 }
 
+static struct store_change *find_change(struct changes *c, const char *key) {
+    for (size_t i = 0; i < c->changes.len; i++)
+        if (strcmp(c->changes.items[i].key, key) == 0) return &c->changes.items[i];
+    return NULL;
+}
+
+const char *changes_pending(struct changes *c, const char *key) {
+    const struct store_change *change = find_change(c, key);
+    return change ? change->value : NULL;
+}
+
+// A later change of the same key takes the place of the earlier one; what that demanded stays demanded.
 static void add_change(struct changes *c, const char *key, char *value, int64_t if_revision) {
+    struct store_change *earlier = find_change(c, key);
+    if (earlier) {
+        if (value) strv_add_take(&c->values, value);
+        earlier->value = value;
+        earlier->size = value ? strlen(value) : 0;
+        return;
+    }
     strv_add(&c->keys, key);
     const char *kept = c->keys.items[c->keys.len - 1];
     if (value) strv_add_take(&c->values, value);
@@ -42,6 +64,11 @@ static void add_change(struct changes *c, const char *key, char *value, int64_t 
                                    .kind = if_revision == CHANGES_NEW ? STORE_IF_ABSENT
                                                                       : STORE_IF_REVISION,
                                    .mod_revision = if_revision});
+}
+
+size_t changes_room(const struct changes *c) {
+    size_t used = c->changes.len + c->compares.len;
+    return used < STORE_TXN_MAX ? STORE_TXN_MAX - used : 0;
 }
 
 void changes_put_text(struct changes *c, const char *key, const char *text, int64_t if_revision) {
@@ -62,7 +89,7 @@ void changes_delete(struct changes *c, const char *key, int64_t if_revision) {
 
 void changes_event(struct changes *c, const char *type, enum object_kind kind, const char *project,
                    const char *name, const char *id, json_t *detail) {
-    uint64_t first = events_first(c->cloud->events);
+    uint64_t first = c->first_event ? c->first_event : events_first(c->cloud->events);
     uint64_t seq = events_reserve(c->cloud->events);
     json_t *doc = json_pack("{s:I, s:o, s:s, s:{s:s, s:s, s:s, s:s}, s:o}", "sequence",
                             (json_int_t)seq, "time", json_now(c->cloud), "type", type, "object",
@@ -71,10 +98,12 @@ void changes_event(struct changes *c, const char *type, enum object_kind kind, c
     char key[64];
     snprintf(key, sizeof(key), EVENT_KEY_PREFIX "%020llu", (unsigned long long)seq);
     changes_put(c, key, doc, CHANGES_ANY);
-    for (uint64_t old = first; old + EVENTS_KEPT <= seq; old++) {
+    // A few at a time: a transaction is bounded.
+    uint64_t last = first + EVENTS_DROPPED_AT_ONCE;
+    for (uint64_t old = first; old + EVENTS_KEPT <= seq && old < last; old++) {
         snprintf(key, sizeof(key), EVENT_KEY_PREFIX "%020llu", (unsigned long long)old);
         changes_delete(c, key, CHANGES_ANY);
-        events_forget(c->cloud->events, old + 1);
+        c->first_event = old + 1;
     }
 }
 
@@ -87,7 +116,9 @@ int changes_commit(struct changes *c, bool durable, struct err *err) {
     size_t failed = 0;
     struct err why = {0};
     int rc = store_transact(c->cloud->store, &txn, NULL, &failed, &why);
+    if (rc == 0 && c->first_event) events_forget(c->cloud->events, c->first_event);
     if (rc < 0 && why.kind == ERR_CHANGED) {
+        store_dispatch(c->cloud->store); // what the cache missed, if that was the reason
         const char *key = c->compares.items[failed].key;
         if (c->compares.items[failed].kind == STORE_IF_ABSENT) {
             const char *name = strrchr(key, '/') + 1;

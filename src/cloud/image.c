@@ -62,8 +62,8 @@ bool image_in_use(struct cloud *cloud, const char *id, struct image_use *use) {
 
 static void remove_text(json_t *array, const char *text) {
     for (size_t i = json_array_size(array); i > 0; i--) {
-        if (strcmp(json_string_value(json_array_get(array, i - 1)), text) == 0)
-            json_array_remove(array, i - 1);
+        const char *item = json_string_value(json_array_get(array, i - 1));
+        if (item && strcmp(item, text) == 0) json_array_remove(array, i - 1);
     }
 }
 
@@ -77,7 +77,9 @@ void image_point(struct cloud *cloud, struct changes *changes, const char *name,
         struct object *former =
             object_find(cloud->objects, OBJECT_IMAGE, "", json_text(doc, "image"));
         if (former && strcmp(former->name, hex) != 0) {
-            json_t *image = object_doc(former);
+            // Several names may leave the same image in one transaction.
+            const char *pending = changes_pending(changes, former->key);
+            json_t *image = pending ? json_loads(pending, 0, NULL) : object_doc(former);
             remove_text(json_object_get(image, "names"), name);
             changes_put(changes, former->key, image, former->revision);
         }
@@ -96,14 +98,17 @@ void image_handle_tag(struct http_request *req, void *arg) {
     char name[IMAGE_NAME_MAX + 1];
     int rc = image_resolve(cloud, http_path(req, "image"), &image, &err);
     if (rc == 0) rc = image_name_normalise(json_text(http_body(req), "name"), name, &err);
+    json_t *doc = rc == 0 ? object_doc(image) : NULL;
+    if (rc == 0 && json_array_size(json_object_get(doc, "names")) >= IMAGE_NAMES_MAX)
+        rc = err_set(&err, ERR_LIMIT, 0, image->id, "it has %d names already", IMAGE_NAMES_MAX);
     if (rc == 0) {
-        json_t *doc = object_doc(image);
         struct changes *changes = changes_new(cloud);
         image_point(cloud, changes, name, image->name, json_object_get(doc, "names"));
-        changes_put(changes, image->key, doc, image->revision);
+        changes_put(changes, image->key, json_incref(doc), image->revision);
         changes_event(changes, "image.tagged", OBJECT_IMAGE, "", name, image->id, NULL);
         rc = changes_commit(changes, true, &err);
     }
+    json_decref(doc);
     if (rc < 0)
         http_reply_error(req, &err);
     else

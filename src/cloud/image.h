@@ -10,6 +10,7 @@
 #include "cloud/object.h"
 
 #define IMAGE_NAME_MAX 255
+#define IMAGE_NAMES_MAX 64 // of one image
 
 // "debian" -> "debian:latest"; checks the form: lower-case path parts, an optional registry, an optional tag.
 int image_name_normalise(const char *name, char buf[IMAGE_NAME_MAX + 1], struct err *err);

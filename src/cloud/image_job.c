@@ -32,8 +32,7 @@ static void job_free(struct job *job) {
 static void on_cancel(struct operation *op, void *arg) {
     struct job *job = arg;
     struct wire_agent_job_cancel message = {.job_seq = job->seq};
-    wire_channel_call(job->cloud->agent, WIRE_AGENT_JOB_CANCEL, &message, NULL, 0, NULL, NULL, NULL,
-                      NULL);
+    cloud_ask_agent(job->cloud, WIRE_AGENT_JOB_CANCEL, &message, NULL, 0, NULL, NULL, NULL, NULL);
 }
 
 static void job_failed(struct job *job, const struct err *why) {
@@ -79,17 +78,20 @@ static int record_image(struct cloud *cloud, const json_t *record, const char *a
     struct object *known = object_find(cloud->objects, OBJECT_IMAGE, "", hex);
     json_t *doc = image_from_record(cloud, record, known), *names = json_object_get(doc, "names");
     struct changes *changes = changes_new(cloud);
-    char name[IMAGE_NAME_MAX + 1];
-    if (*asked_name && image_name_normalise(asked_name, name, NULL) == 0)
-        image_point(cloud, changes, name, hex, names);
+    char name[IMAGE_NAME_MAX + 1], shown[IMAGE_NAME_MAX + 1] = "";
+    if (*asked_name && image_name_normalise(asked_name, shown, NULL) == 0)
+        image_point(cloud, changes, shown, hex, names);
     const json_t *own = json_object_get(record, "names");
     for (size_t i = 0; !*asked_name && i < json_array_size(own); i++) {
         // A name that an archive claims is taken if it is one; its content is what was asked for.
-        if (image_name_normalise(json_string_value(json_array_get(own, i)), name, NULL) == 0)
-            image_point(cloud, changes, name, hex, names);
+        const char *claimed = json_string_value(json_array_get(own, i));
+        if (!claimed || image_name_normalise(claimed, name, NULL) < 0) continue;
+        if (json_array_size(names) >= IMAGE_NAMES_MAX) break;
+        image_point(cloud, changes, name, hex, names);
+        snprintf(shown, sizeof(shown), "%s", name);
     }
     changes_put(changes, key, json_incref(doc), known ? known->revision : CHANGES_NEW);
-    changes_event(changes, "image.imported", OBJECT_IMAGE, "", json_array_size(names) ? name : hex,
+    changes_event(changes, "image.imported", OBJECT_IMAGE, "", *shown ? shown : hex,
                   json_text(record, "id"), NULL);
     rc = changes_commit(changes, true, err);
     struct object *now = object_find(cloud->objects, OBJECT_IMAGE, "", hex);
@@ -323,10 +325,12 @@ void image_sweep(struct cloud *cloud, struct operation *op) {
     vec_free(&keep.ids);
 }
 
+// What one image takes at most: its names, its record with a comparison, an event and the old ones that go.
+#define PRUNE_ROOM (IMAGE_NAMES_MAX + 16)
+
 struct unused {
     struct cloud *cloud;
     bool all;
-    size_t changes; // a transaction is bounded: the next prune goes on
     VEC(struct object *) images;
 };
 
@@ -338,7 +342,7 @@ static bool find_unused(struct object *object, void *arg) {
     if ((u->all || !named) && !image_in_use(u->cloud, object->id, &use))
         vec_add(&u->images, object);
     json_decref(doc);
-    return u->images.len < 32; // a transaction is bounded; the next prune goes on
+    return u->images.len < 32;
 }
 
 void image_handle_prune(struct http_request *req, void *arg) {
@@ -346,7 +350,8 @@ void image_handle_prune(struct http_request *req, void *arg) {
     struct unused u = {.cloud = cloud, .all = http_query_bool(req, "all")};
     object_each(cloud->objects, OBJECT_IMAGE, NULL, find_unused, &u);
     struct changes *changes = changes_new(cloud);
-    for (size_t i = 0; i < u.images.len; i++) {
+    // A transaction is bounded: the next prune goes on.
+    for (size_t i = 0; i < u.images.len && changes_room(changes) > PRUNE_ROOM; i++) {
         struct object *image = u.images.items[i];
         json_t *doc = object_doc(image), *names = json_object_get(doc, "names");
         for (size_t k = 0; k < json_array_size(names); k++) {

@@ -24,11 +24,10 @@ struct tail {
     struct cloud *cloud;
     struct http_request *req; // until the stream is open
     struct http_stream *stream;
-    struct object *object; // NULL once it is removed
     char id[ID_TEXT_SIZE], key[STORE_KEY_MAX + 1];
     char since[STAMP_SIZE + 1], until[STAMP_SIZE + 1]; // "" for none
     int64_t lines;                                     // last lines wanted; -1: all
-    bool follow, ended, asking;
+    bool follow, ended, runs, asking;
     int fds[FD_PASS_MAX];
     size_t n_fds, at; // at: index of the file that is read
     struct str part;  // an unfinished line
@@ -90,6 +89,7 @@ static void ask_files(struct tail *t);
 // Read on until the end of what is there, or until the client has enough to do. False: the tail is finished and gone.
 static bool pump(struct tail *t) {
     char chunk[CHUNK];
+    if (t->asking || !t->stream) return true; // goes on with the answer
     while (http_stream_queued(t->stream) < QUEUE_HIGH) {
         ssize_t n = t->at < t->n_fds ? file_read_some(t->fds[t->at], chunk, sizeof(chunk)) : 0;
         if (n > 0) {
@@ -130,16 +130,25 @@ static void on_inotify(struct loop_source *source, int fd, uint32_t events, void
     if (pump(t) && moved && !t->asking) ask_files(t); // rotated: a new file stands behind this one
 }
 
+static void look_at_instance(struct tail *t) {
+    struct object *object;
+    bool known =
+        object_resolve(t->cloud->objects, OBJECT_INSTANCE, NULL, t->id, &object, NULL) == 0;
+    const struct instance *inst = known ? instance_of(object) : NULL;
+    t->ended = !inst || (!instance_is_live(inst) && inst->state != INSTANCE_CREATED);
+    t->runs = inst && instance_is_live(inst) && inst->state != INSTANCE_STARTING;
+}
+
 static void on_document(const struct store_event *event, void *arg) {
     struct tail *t = arg;
-    if (event->kind == STORE_DELETE) {
-        t->object = NULL;
-        t->ended = true;
-    } else if (event->kind == STORE_PUT && t->object && t->object->runtime) {
-        t->ended = !instance_is_live(instance_of(t->object)) &&
-                   instance_of(t->object)->state != INSTANCE_CREATED;
-    }
-    if (t->ended && !t->asking) pump(t);
+    if (event->kind == STORE_COMPACTED || strcmp(event->entry->key, t->key) != 0) return;
+    look_at_instance(t);
+    if (t->asking) return;
+    // Before its first start there was no file yet.
+    if (t->n_fds == 0 && (t->ended || t->runs))
+        ask_files(t);
+    else if (t->ended)
+        pump(t);
 }
 
 // --- the last N lines: where to begin --------------------------------------------------------------
@@ -181,15 +190,14 @@ static void seek_tail(struct tail *t) {
 
 // --- files from the agent --------------------------------------------------------------------------
 
-// After a rotation: go on in the file behind the one that was read last.
-static void continue_after(struct tail *t, ino_t inode) {
+// After a rotation: go on where the reading was. A file that is not kept any more leaves the oldest one.
+static void continue_at(struct tail *t, ino_t inode, off_t offset) {
     for (size_t i = 0; i < t->n_fds; i++) {
         struct stat st;
-        if (fstat(t->fds[i], &st) == 0 && st.st_ino == inode) t->at = i + 1;
-    }
-    if (t->at >= t->n_fds && t->n_fds) {
-        t->at = t->n_fds - 1;
-        lseek(t->fds[t->at], 0, SEEK_END);
+        if (fstat(t->fds[i], &st) < 0 || st.st_ino != inode) continue;
+        t->at = i;
+        lseek(t->fds[i], offset, SEEK_SET);
+        return;
     }
 }
 
@@ -200,6 +208,7 @@ static int open_stream(struct tail *t, struct err *err) {
         int rc = loop_add_fd(t->cloud->loop, t->inotify, EPOLLIN, on_inotify, t, &t->source, err);
         if (rc == 0) rc = store_watch(t->cloud->store, t->key, -1, on_document, t, &t->watch, err);
         if (rc < 0) return rc;
+        look_at_instance(t); // it may have ended while the files were asked for
     }
     t->stream = http_stream_open(t->req, 200, "text/plain; charset=utf-8", on_client_gone, t);
     t->req = NULL;
@@ -220,7 +229,8 @@ static void on_files(struct wire_packet *packet, const struct err *err, void *ar
         return;
     }
     struct stat last = {0};
-    if (t->n_fds) fstat(t->fds[t->n_fds - 1], &last);
+    off_t offset = t->n_fds ? lseek(t->fds[t->at], 0, SEEK_CUR) : 0;
+    if (t->n_fds) fstat(t->fds[t->at], &last);
     close_files(t);
     for (size_t i = 0; packet && i < packet->n_fds; i++) {
         int fd = wire_packet_take_fd(packet, i);
@@ -239,7 +249,7 @@ static void on_files(struct wire_packet *packet, const struct err *err, void *ar
     if (first)
         seek_tail(t);
     else
-        continue_after(t, last.st_ino);
+        continue_at(t, last.st_ino, offset);
     if (t->follow) watch_file(t);
     pump(t);
 }
@@ -271,7 +281,7 @@ static void stamp_of(const char *time, char stamp[STAMP_SIZE + 1]) {
 void logs_serve(struct cloud *cloud, struct http_request *req, struct object *object) {
     struct instance *inst = instance_of(object);
     struct tail *t = mem_new(struct tail);
-    *t = (struct tail){.cloud = cloud, .req = req, .object = object, .inotify = -1};
+    *t = (struct tail){.cloud = cloud, .req = req, .inotify = -1};
     snprintf(t->id, sizeof(t->id), "%s", inst->id);
     snprintf(t->key, sizeof(t->key), "%s", object->key);
     stamp_of(http_query(req, "since"), t->since);

@@ -78,6 +78,9 @@ void changes_put(struct changes *changes, const char *key, json_t *doc, int64_t 
 void changes_put_text(struct changes *changes, const char *key, const char *text,
                       int64_t if_revision);
 void changes_delete(struct changes *changes, const char *key, int64_t if_revision);
+// What would be written under key so far; NULL: nothing. Borrowed until the next change.
+const char *changes_pending(struct changes *changes, const char *key);
+size_t changes_room(const struct changes *changes); // how many more fit into one transaction
 // An event in the same transaction. detail is stolen, may be NULL.
 void changes_event(struct changes *changes, const char *type, enum object_kind kind,
                    const char *project, const char *name, const char *id, json_t *detail);

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define RECORD_RETRY_NS (2 * SEC_NS)
+
 struct waiter {
     struct list link;
     struct operations *owner;
@@ -23,12 +25,16 @@ struct operation {
     char id[ID_TEXT_SIZE];
     operation_cancel_fn *cancel;
     void *cancel_arg;
+    bool ended; // its end is not stored yet
 };
 
 struct operations {
     struct cloud *cloud;
     struct list running, waiters;
+    struct loop_source *record_timer; // while there are ended ones among the running
 };
+
+static void record_later(struct operations *ops);
 
 static void operation_key(const char *id, char *buf, size_t size) {
     object_key(OBJECT_OPERATION, "", id, buf, size, NULL);
@@ -107,8 +113,13 @@ int operations_open(struct cloud *cloud, struct err *err) {
     for (;;) {
         struct unfinished u = {.cloud = cloud, .changes = changes_new(cloud)};
         object_each(cloud->objects, OBJECT_OPERATION, NULL, mark_interrupted, &u);
-        int rc = changes_commit(u.changes, false, err);
-        if (rc < 0 || u.n == 0) return rc;
+        struct err why = {0};
+        if (changes_commit(u.changes, false, &why) < 0) {
+            // A full disk is made room on through the API: it has to be served.
+            LOG_WARN("cannot record that operations were interrupted", "cause=\"%s\"", why.cause);
+            return 0;
+        }
+        if (u.n == 0) return 0;
     }
 }
 
@@ -126,6 +137,7 @@ static void operation_free(struct operation *op) {
 
 void operations_free(struct operations *ops) {
     if (!ops) return;
+    loop_remove(ops->record_timer);
     struct waiter *w;
     list_each (&ops->waiters, w, struct waiter, link) waiter_free(w);
     struct operation *op;
@@ -189,7 +201,7 @@ static void reply_now(struct cloud *cloud, struct http_request *req, const char 
         char location[80];
         snprintf(location, sizeof(location), "/v1/operations/%s", id);
         http_set_header(req, "Location", location);
-        http_reply_jansson(req, status, json_incref(op->doc), NULL);
+        http_reply_jansson(req, op->ended ? 200 : status, json_incref(op->doc), NULL);
         return;
     }
     struct object *object = object_find(cloud->objects, OBJECT_OPERATION, "", id);
@@ -203,27 +215,57 @@ static void reply_now(struct cloud *cloud, struct http_request *req, const char 
     http_reply_json(req, 200, object->text, object_etag(object, etag));
 }
 
+static int record(struct operation *op, struct err *err) {
+    char key[STORE_KEY_MAX];
+    operation_key(op->id, key, sizeof(key));
+    struct changes *changes = changes_new(op->cloud);
+    changes_put(changes, key, json_incref(op->doc), CHANGES_ANY);
+    return changes_commit(changes, false, err);
+}
+
+// What the store refused is shown from memory and written as soon as it is taken.
+static void on_record_time(void *arg) {
+    struct operations *ops = arg;
+    loop_remove(take(ops->record_timer));
+    struct operation *op;
+    list_each (&ops->running, op, struct operation, link) {
+        if (!op->ended) continue;
+        if (record(op, NULL) < 0) {
+            record_later(ops);
+            return;
+        }
+        operation_free(op);
+    }
+}
+
+static void record_later(struct operations *ops) {
+    int64_t at = clock_monotonic(ops->cloud->clock) + RECORD_RETRY_NS;
+    if (!ops->record_timer)
+        loop_add_timer(ops->cloud->loop, at, on_record_time, ops, &ops->record_timer, NULL);
+}
+
 static void operation_end(struct operation *op, const char *state) {
     struct cloud *cloud = op->cloud;
-    char id[ID_TEXT_SIZE], key[STORE_KEY_MAX];
+    char id[ID_TEXT_SIZE];
     snprintf(id, sizeof(id), "%s", op->id);
+    op->cancel = NULL;
     json_object_set_new(op->doc, "state", json_string(state));
     json_object_set_new(op->doc, "cancellable", json_false());
     json_object_set_new(op->doc, "finished_at", json_now(cloud));
-    operation_key(id, key, sizeof(key));
-    struct changes *changes = changes_new(cloud);
-    changes_put(changes, key, json_incref(op->doc), CHANGES_ANY);
     struct err err = {0};
-    bool stored = changes_commit(changes, false, &err) == 0;
-    if (!stored)
+    bool stored = record(op, &err) == 0;
+    if (!stored) {
         LOG_WARN("cannot record the end of an operation", "id=%s cause=\"%s\"", id, err.cause);
+        op->ended = true;
+        record_later(cloud->operations);
+    }
     struct waiter *w;
     list_each (&cloud->operations->waiters, w, struct waiter, link) {
         if (strcmp(w->id, id) != 0) continue;
         http_reply_jansson(w->req, 200, json_incref(op->doc), NULL);
         waiter_free(w);
     }
-    operation_free(op);
+    if (stored) operation_free(op);
 }
 
 void operation_done(struct operation *op, json_t *result) {
@@ -255,7 +297,8 @@ static void on_waiter_gone(struct http_request *req, void *arg) {
 static void reply_or_wait(struct cloud *cloud, struct http_request *req, const char *id,
                           int status) {
     int64_t wait_s = http_query_int(req, "wait", 0);
-    if (wait_s <= 0 || !running_by_id(cloud->operations, id)) {
+    const struct operation *op = running_by_id(cloud->operations, id);
+    if (wait_s <= 0 || !op || op->ended) {
         reply_now(cloud, req, id, status);
         return;
     }
@@ -312,34 +355,38 @@ void operation_handle_list(struct http_request *req, void *arg) {
     http_reply_json(req, 200, str_text(&out), NULL);
 }
 
-static bool find(struct cloud *cloud, struct http_request *req, struct object **ret) {
+// The whole id of the operation that the path names; false when it was answered that there is none. One whose beginning
+// the store refused is known to memory alone.
+static bool find(struct cloud *cloud, struct http_request *req, char ret_id[ID_TEXT_SIZE]) {
+    const char *word = http_path(req, "operation");
+    struct object *object;
     struct err err = {0};
-    if (object_resolve(cloud->objects, OBJECT_OPERATION, NULL, http_path(req, "operation"), ret,
-                       &err) == 0)
-        return true;
-    http_reply_error(req, &err);
-    return false;
+    bool known = running_by_id(cloud->operations, word);
+    if (!known && object_resolve(cloud->objects, OBJECT_OPERATION, NULL, word, &object, &err) < 0) {
+        http_reply_error(req, &err);
+        return false;
+    }
+    snprintf(ret_id, ID_TEXT_SIZE, "%s", known ? word : object->name);
+    return true;
 }
 
 void operation_handle_get(struct http_request *req, void *arg) {
-    struct object *object;
-    if (find(arg, req, &object)) reply_or_wait(arg, req, object->name, 200);
+    char id[ID_TEXT_SIZE];
+    if (find(arg, req, id)) reply_or_wait(arg, req, id, 200);
 }
 
 void operation_handle_cancel(struct http_request *req, void *arg) {
     struct cloud *cloud = arg;
-    struct object *object;
-    if (!find(cloud, req, &object)) return;
-    struct operation *op = running_by_id(cloud->operations, object->name);
+    char id[ID_TEXT_SIZE];
+    if (!find(cloud, req, id)) return;
+    struct operation *op = running_by_id(cloud->operations, id);
     struct err err = {0};
     if (!op || !op->cancel) {
         err_set(&err, ERR_STATE, 0, "operation",
-                op ? "%s cannot be cancelled" : "%s has ended already", object->name);
+                op && !op->ended ? "%s cannot be cancelled" : "%s has ended already", id);
         http_reply_error(req, &err);
         return;
     }
-    char id[ID_TEXT_SIZE];
-    snprintf(id, sizeof(id), "%s", op->id);
     op->cancel(op, op->cancel_arg); // may end the operation
     reply_or_wait(cloud, req, id, 202);
 }

@@ -13,9 +13,15 @@
 #include <stdlib.h>
 
 struct usage {
-    const char *project, *volume;
+    const struct object *volume;
     json_t *names;
 };
+
+// By name, or by the beginning of its id, as a mount may say it.
+static bool names(const char *source, const struct object *volume) {
+    return strcmp(source, volume->name) == 0 ||
+           (strlen(source) >= 4 && str_starts(volume->id, source));
+}
 
 static bool used_by(struct object *object, void *arg) {
     struct usage *u = arg;
@@ -24,7 +30,7 @@ static bool used_by(struct object *object, void *arg) {
     size_t i;
     json_array_foreach(json_object_get(doc, "mounts"), i, m) {
         if (strcmp(json_text(m, "type"), "volume") == 0 &&
-            strcmp(json_text(m, "source"), u->volume) == 0) {
+            names(json_text(m, "source"), u->volume)) {
             json_array_append_new(u->names, json_string(object->name));
             break;
         }
@@ -35,7 +41,7 @@ static bool used_by(struct object *object, void *arg) {
 
 static json_t *volume_json(struct cloud *cloud, struct object *object) {
     json_t *doc = object_doc(object);
-    struct usage u = {object->project, object->name, json_array()};
+    struct usage u = {object, json_array()};
     object_each(cloud->objects, OBJECT_INSTANCE, object->project, used_by, &u);
     json_object_set_new(doc, "used_by", u.names);
     json_object_set_new(doc, "revision", json_integer(object->revision));

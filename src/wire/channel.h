@@ -73,7 +73,7 @@ int wire_channel_send(struct wire_channel *channel, uint32_t seq, enum wire_id i
                       const void *message, const int *fds, size_t n_fds,
                       struct err *err); // descriptors are duplicated
 int wire_channel_fail(struct wire_channel *channel, uint32_t seq, const struct err *why);
-// *ret_seq may be NULL. On a non-zero return fn is not called.
+// *ret_seq may be NULL. fn NULL: the answer does not matter. On a non-zero return fn is not called.
 int wire_channel_call(struct wire_channel *channel, enum wire_id id, const void *message,
                       const int *fds, size_t n_fds, wire_answer_fn *fn, void *arg,
                       uint32_t *ret_seq, struct err *err);

@@ -217,10 +217,11 @@ int wire_channel_call(struct wire_channel *ch, enum wire_id id, const void *mess
     int rc = wire_channel_send(ch, seq, id, message, fds, n_fds, err);
     if (rc < 0) return rc;
     ch->next_seq = seq == UINT32_MAX ? 1 : seq + 1;
+    if (ret_seq) *ret_seq = seq;
+    if (!fn) return 0;
     struct waiting *w = mem_new(struct waiting);
     *w = (struct waiting){.seq = seq, .fn = fn, .arg = arg};
     list_add_tail(&ch->waiting, &w->link);
-    if (ret_seq) *ret_seq = seq;
     return 0;
 }
 

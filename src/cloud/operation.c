@@ -254,6 +254,10 @@ static void operation_end(struct operation *op, const char *state) {
     json_object_set_new(op->doc, "finished_at", json_now(cloud));
     struct err err = {0};
     bool stored = record(op, &err) == 0;
+    if (!stored && err.kind == ERR_TOO_LARGE) { // the end counts more than what it brought
+        json_object_set_new(op->doc, "result", json_null());
+        stored = record(op, &err) == 0;
+    }
     if (!stored) {
         LOG_WARN("cannot record the end of an operation", "id=%s cause=\"%s\"", id, err.cause);
         op->ended = true;

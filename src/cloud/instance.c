@@ -238,11 +238,23 @@ static void step_start(struct instance *inst) {
     inst->kind->start(inst);
 }
 
+// Whoever waits for the end of what cannot be signalled would wait for ever. One that has ended in
+// the meantime is reported as such.
+static void on_stop_signalled(json_t *result, const struct err *err, void *arg) {
+    struct instance *inst = arg;
+    if (!err || err->kind == ERR_STATE || err->kind == ERR_UNAVAILABLE) return;
+    LOG_WARN("cannot stop an instance", "name=%s cause=\"%s\"", inst->name, err->cause);
+    instance_goals_fail(inst, err);
+    if (inst->state != INSTANCE_STOPPING) return;
+    inst->desired = DESIRED_RUNNING; // what is there becomes what is wished
+    set_state(inst, INSTANCE_RUNNING, NULL, NULL);
+}
+
 static void on_stop_time(void *arg) {
     struct instance *inst = arg;
     if (inst->state != INSTANCE_STOPPING || inst->killed) return;
     inst->killed = true;
-    inst->kind->signal(inst, SIGKILL, true, NULL, NULL);
+    inst->kind->signal(inst, SIGKILL, true, on_stop_signalled, inst);
 }
 
 static void arm_stop_timer(struct instance *inst, int64_t timeout_ms) {
@@ -266,7 +278,7 @@ static void send_stop(struct instance *inst) {
     int64_t timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout) : 10000;
     json_decref(doc);
     inst->killed = signo == SIGKILL || timeout_ms == 0;
-    inst->kind->signal(inst, inst->killed ? SIGKILL : signo, inst->killed, NULL, NULL);
+    inst->kind->signal(inst, inst->killed ? SIGKILL : signo, inst->killed, on_stop_signalled, inst);
     if (!inst->killed) arm_stop_timer(inst, timeout_ms);
 }
 

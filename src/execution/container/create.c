@@ -171,15 +171,23 @@ int container_start_fifo(int dirfd, const char *name, struct err *err) {
     return sync_open_gate(write_fd, read_fd, err);
 }
 
+static int kill_init(int pidfd, int signo, struct err *err) {
+    int r = process_signal(pidfd, signo);
+    if (r == -ESRCH) return err_set(err, ERR_STATE, 0, "container", "it is not running");
+    return r < 0 ? err_os(err, -r, "container", "cannot send it signal %d", signo) : 0;
+}
+
 int container_kill(const struct container_options *options, int pidfd, int signo, bool all,
                    struct err *err) {
-    if (!all) {
-        int r = process_signal(pidfd, signo);
-        if (r == -ESRCH) return err_set(err, ERR_STATE, 0, "container", "it is not running");
-        return r < 0 ? err_os(err, -r, "container", "cannot send it signal %d", signo) : 0;
-    }
+    if (!all) return kill_init(pidfd, signo, err);
     struct cgroup *cg = NULL;
-    int r = cgroup_open(options->cgroups, options->cgroup_path, &cg, err);
+    int r = -ENOENT;
+    if (options->cgroups) r = cgroup_open(options->cgroups, options->cgroup_path, &cg, err);
+    if (r == -ENOENT) {
+        // No group holds it (rootless without delegation): with init its pid namespace ends.
+        err_clear(err);
+        return kill_init(pidfd, signo, err);
+    }
     if (r == 0) r = cgroup_kill(cg, signo, err);
     if (cg) cgroup_close(cg);
     return r;

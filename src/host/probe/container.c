@@ -95,8 +95,25 @@ void probe_rootless(const struct probe *probe, struct probe_result *ret) {
         probe_say(ret, PROBE_YES, NULL, "user namespaces, newuidmap and newgidmap");
 }
 
+// Without maps of the own ids the kernel makes no files for us (EOVERFLOW).
+static int enter_user_namespace(int flags) {
+    char uid_map[32], gid_map[32];
+    snprintf(uid_map, sizeof(uid_map), "0 %u 1", (unsigned)geteuid());
+    snprintf(gid_map, sizeof(gid_map), "0 %u 1", (unsigned)getegid());
+    if (unshare(flags | CLONE_NEWUSER) < 0) return errno;
+    int rc = file_write_text(AT_FDCWD, "/proc/self/setgroups", "deny");
+    if (rc == 0) rc = file_write_text(AT_FDCWD, "/proc/self/gid_map", gid_map);
+    if (rc == 0) rc = file_write_text(AT_FDCWD, "/proc/self/uid_map", uid_map);
+    return -rc;
+}
+
 static int try_overlay(const void *arg) {
-    if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) < 0) return errno;
+    int rc = 0;
+    if (geteuid())
+        rc = enter_user_namespace(CLONE_NEWNS);
+    else if (unshare(CLONE_NEWNS) < 0)
+        rc = errno;
+    if (rc) return rc;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return errno;
     if (mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0) return errno;
     if (mkdir("/tmp/l", 0700) || mkdir("/tmp/u", 0700) || mkdir("/tmp/w", 0700) ||

@@ -74,6 +74,7 @@ int instances_recover(struct cloud *cloud, struct err *err);
 
 struct instance *instance_of(struct object *object);
 const char *instance_state_word(enum instance_state state);
+const char *instance_desired_word(enum instance_desired desired);
 bool instance_is_live(const struct instance *inst); // starting, running, paused or stopping
 size_t instances_running(struct cloud *cloud);
 

@@ -248,7 +248,7 @@ static void on_stop_signalled(json_t *result, const struct err *err, void *arg) 
     instance_goals_fail(inst, err);
     if (inst->state != INSTANCE_STOPPING) return;
     inst->desired = DESIRED_RUNNING; // what is there becomes what is wished
-    set_state(inst, INSTANCE_RUNNING, NULL, NULL);
+    instance_set_state(inst, INSTANCE_RUNNING, NULL, NULL);
 }
 
 static void on_stop_time(void *arg) {

@@ -18,7 +18,7 @@
 //
 // State directory (kept): /var/lib/trine for root, ~/.local/share/trine for a user.
 //   control/trine.db              desired and observed state; alone owned by the daemon's user
-//   images/                       image store (root; trine-image)
+//   images/                       image store (root; trine-image); like the next two for nobody else
 //   instances/<id>/upper, work    overlay directories (root)
 //   instances/<id>/etc/           resolv.conf, hosts, hostname, mounted over those of the image (root)
 //   instances/<id>/log, log.1 …   output, one line an entry in the CRI log format:

@@ -26,7 +26,7 @@ static int write_new(int dirfd, const char *name, const char *text, mode_t mode,
 
 static int make_state(struct agent *agent, const char *id, bool *ret_made, struct err *err) {
     static const char *const parts[] = {LAYOUT_UPPER, LAYOUT_WORK};
-    *ret_made = mkdirat(agent->state_instances_fd, id, 0711) == 0;
+    *ret_made = mkdirat(agent->state_instances_fd, id, 0700) == 0;
     if (!*ret_made && errno != EEXIST)
         return err_os(err, errno, LAYOUT_INSTANCES, "cannot make the instance's directory");
     auto_close int dir = -1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's directories (wire/layout.h). What stands below the two top ones is the agent's alone,
 // but for the daemon's own socket, lock and control directory; so nobody else may write in them.
+// Nor walk through the trees of images, instances and volumes: what is set-id or has capabilities
+// there, or a node of a device, is that on the host as well.
 #include "cloud/agent/agent_int.h"
 
 #include <errno.h>
@@ -62,9 +64,9 @@ int layout_open(struct agent *agent, struct err *err) {
         rc = open_own(agent->run_fd, LAYOUT_INSTANCES, 0700, &agent->run_instances_fd, err);
     if (rc == 0) rc = open_own(agent->run_fd, LAYOUT_SECCOMP_CACHE, 0700, &seccomp, err);
     if (rc == 0)
-        rc = open_own(agent->state_fd, LAYOUT_INSTANCES, 0711, &agent->state_instances_fd, err);
-    if (rc == 0) rc = open_own(agent->state_fd, LAYOUT_VOLUMES, 0711, &agent->volumes_fd, err);
-    if (rc == 0) rc = open_own(agent->state_fd, LAYOUT_IMAGES, 0711, &images, err);
+        rc = open_own(agent->state_fd, LAYOUT_INSTANCES, 0700, &agent->state_instances_fd, err);
+    if (rc == 0) rc = open_own(agent->state_fd, LAYOUT_VOLUMES, 0700, &agent->volumes_fd, err);
+    if (rc == 0) rc = open_own(agent->state_fd, LAYOUT_IMAGES, 0700, &images, err);
     if (images >= 0) close(images);
     if (seccomp >= 0) close(seccomp);
     return rc;

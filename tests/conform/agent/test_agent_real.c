@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BUSYBOX "/bin/busybox" // package busybox-static
@@ -92,6 +93,53 @@ static char *read_log(struct bed *bed, const char *id) {
 static void expect_in(const char *text, const char *part) {
     if (!strstr(text, part)) print_error("\"%s\" is not in\n%s\n", part, text);
     assert_non_null(strstr(text, part));
+}
+
+// Whether an ordinary user of the host can execute it.
+static bool others_execute(const struct bed *bed, const char *below) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool there = chdir(bed->state) == 0 && access(below, X_OK) == 0;
+        if (!there || setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+            _exit(2);
+        _exit(faccessat(AT_FDCWD, below, X_OK, AT_EACCESS) == 0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 1;
+}
+
+// What is set-id root in an instance is that on the host too, for whoever can walk there.
+static void hides_its_trees(void **state) {
+    struct bed bed;
+    char id[ID_TEXT_SIZE], volume[ID_TEXT_SIZE];
+    struct arena *arena auto_arena = arena_new(65536);
+    struct wire_agent_exit end;
+    bed_id(id);
+    bed_id(volume);
+    make(&bed, 0);
+    bed_start(&bed);
+    bed_ok(&bed, WIRE_AGENT_VOLUME_CREATE, &(struct wire_agent_volume_create){.id = volume});
+    const char *mounts[] = {"volume", volume, "/data", ""};
+    struct wire_agent_instance_create r =
+        script(id, "B=/bin/busybox; for d in / /data/; do $B cp $B ${d}su; $B chmod 4755 ${d}su;"
+                   " done; exit 3");
+    r.mounts = (struct wire_strings){mounts, 4};
+    int sock = create(&bed, &r);
+    start(sock);
+    wait_for_end(&bed, id, arena, &end);
+    close(sock);
+    assert_int_equal(end.exit_code, 3);
+    char *upper auto_free = mem_printf("instances/%s/upper/su", id);
+    char *data auto_free = mem_printf("volumes/%s/data/su", volume);
+    assert_false(others_execute(&bed, upper));
+    assert_false(others_execute(&bed, data));
+    assert_false(others_execute(&bed, "images/layers/" BED_LAYER BUSYBOX));
+    bed_clear(&bed, id, true);
+    bed_ok(&bed, WIRE_AGENT_VOLUME_REMOVE, &(struct wire_agent_volume_remove){.id = volume});
+    bed_end(&bed);
+    bed_remove(&bed);
 }
 
 static void runs_a_program(void **state) {
@@ -359,11 +407,9 @@ int main(void) {
     }
     roles = mem_strndup(agent, (size_t)(strrchr(agent, '/') - agent));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_a_program),
-        cmocka_unit_test(privileged_is_bounded),
-        cmocka_unit_test(outlives_the_agent),
-        cmocka_unit_test(runs_rootless),
-        cmocka_unit_test(image_jobs_make_what_runs),
+        cmocka_unit_test(runs_a_program),        cmocka_unit_test(hides_its_trees),
+        cmocka_unit_test(privileged_is_bounded), cmocka_unit_test(outlives_the_agent),
+        cmocka_unit_test(runs_rootless),         cmocka_unit_test(image_jobs_make_what_runs),
         cmocka_unit_test(killed_while_creating),
     };
     int failed = cmocka_run_group_tests_name("agent real", tests, NULL, NULL);

@@ -112,6 +112,16 @@ static void add_etc(json_t *list, const struct bundle *b, const char *file) {
     add_mount(list, destination, "bind", source, bundle_strings(options, array_len(options)));
 }
 
+// What narrows a bind holds for what is mounted below it as well: "ro" of a tree with a writable
+// disk in it is not read-only.
+static void add_option(json_t *options, bool bind, const char *word, size_t n) {
+    static const char *const narrowing[] = {"ro", "nosuid", "nodev", "noexec"};
+    json_array_append_new(options, json_stringn(word, n));
+    for (size_t i = 0; bind && i < array_len(narrowing); i++)
+        if (strlen(narrowing[i]) == n && !memcmp(word, narrowing[i], n))
+            json_array_append_new(options, json_sprintf("r%s", narrowing[i]));
+}
+
 static json_t *user_options(const struct request_mount *m) {
     json_t *options = json_array();
     if (m->kind != REQUEST_MOUNT_TMPFS) {
@@ -124,7 +134,7 @@ static json_t *user_options(const struct request_mount *m) {
     }
     for (const char *p = m->options; *p;) {
         size_t n = strcspn(p, ",");
-        json_array_append_new(options, json_stringn(p, n));
+        add_option(options, m->kind != REQUEST_MOUNT_TMPFS, p, n);
         p += n + (p[n] == ',');
     }
     return options;

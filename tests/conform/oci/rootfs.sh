@@ -100,4 +100,14 @@ bundle 'c["linux"]["namespaces"].append({"type": "time"})' 'c["linux"]["timeOffs
 if [ -e /proc/self/ns/time ]; then check "a time namespace with offset" test "$(run)" -gt 1000000; else skip "a time namespace" "not in this kernel"; fi
 bundle 'c["linux"]["namespaces"].append({"type": "pid"})'
 has "a namespace twice is refused" "$(run)" "twice"
+
+# "ro" is said of the mount, "rro" of all that is below it.
+bundle 'c["mounts"].append(mount("/tree", "bind", "data", "rbind", "rprivate", "ro", "rro"))' 'sh("touch /tree/x /tree/sub/x 2>/dev/null; grep -c \" /tree\" /proc/self/mountinfo; ls /tree /tree/sub")'
+mkdir -p "$b/data/sub"; mount -t tmpfs none "$b/data/sub"
+same "a tree that is read-only all through" "$(run)" "2
+/tree:
+sub
+
+/tree/sub:"
+umount "$b/data/sub"
 finish

@@ -137,7 +137,7 @@ static void mounts_of_the_user(void **state) {
     };
     json_t *c = build(&plain, mounts, 3, &root_host);
     expect(mount_of(c, "/data"), "source", "\"/s/volumes/" ID "/data\"");
-    expect(mount_of(c, "/data"), "options", "[\"rbind\",\"rprivate\",\"ro\"]");
+    expect(mount_of(c, "/data"), "options", "[\"rbind\",\"rprivate\",\"ro\",\"rro\"]");
     expect(mount_of(c, "/etc/hosts"), "source", "\"/srv\"");
     expect(mount_of(c, "/tmp"), "type", "\"tmpfs\"");
     expect(mount_of(c, "/tmp"), "options", "[\"nosuid\",\"nodev\",\"size=64m\",\"exec\"]");

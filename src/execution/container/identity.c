@@ -110,6 +110,8 @@ int child_become_user(struct child *c, struct err *err) {
         return explain(errno, "group", c->gid, err);
     if (syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0)
         return explain(errno, "user", c->uid, err);
+    // A host that dumps set-id programs (fs.suid_dumpable) would have made us dumpable by that.
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     const struct oci_uint *mask = &c->plan->process->user.umask;
     umask(mask->set ? (mode_t)mask->value : 022);
     return 0;

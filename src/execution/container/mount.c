@@ -169,15 +169,14 @@ static int open_target(struct child *c, const struct plan_mount *m, int tree_fd,
     if (fstat(tree_fd, &st) < 0) return err_os(err, errno, where, "cannot look at its source");
     if (!strcmp(type, "proc") || !strcmp(type, "sysfs")) {
         int link = path_open_in_root(c->root_fd, where, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-        if (link >= 0) {
-            struct stat there;
-            bool is_link = fstat(link, &there) == 0 && S_ISLNK(there.st_mode);
-            close(link);
-            if (is_link)
-                return err_set(err, ERR_DENIED, 0, where,
-                               "it is a symbolic link in the image, and %s must not follow one",
-                               type);
-        }
+        struct stat there = {0};
+        // The very directory that was looked at: a second walk could find a link.
+        if (link >= 0 && fstat(link, &there) == 0 && S_ISDIR(there.st_mode)) return link;
+        bool is_link = link >= 0 && S_ISLNK(there.st_mode);
+        if (link >= 0) close(link);
+        if (is_link)
+            return err_set(err, ERR_DENIED, 0, where,
+                           "it is a symbolic link in the image, and %s must not follow one", type);
     }
     int fd = child_mount_target(c, where, S_ISDIR(st.st_mode));
     if (fd < 0) return err_os(err, -fd, where, "cannot make the mount point");

@@ -132,15 +132,16 @@ void image_handle_list(struct http_request *req, void *arg) {
 
 // --- removal -----------------------------------------------------------------------------------------
 
+// asked: the word that the request has for the image; name: that, where it is one of its names.
 static int check_removable(struct cloud *cloud, struct object *image, json_t *names,
-                           const char *name, bool force, struct err *err) {
+                           const char *asked, const char *name, bool force, struct err *err) {
     struct image_use use;
     if (!name && json_array_size(names) > 1 && !force) {
-        err_set(err, ERR_STATE, 0, image->id, "it has %zu names", json_array_size(names));
+        err_set(err, ERR_STATE, 0, asked, "it has %zu names", json_array_size(names));
         return err_next(err, "remove it by name, or all at once with --force");
     }
     if (image_in_use(cloud, image->id, &use)) {
-        err_set(err, ERR_STATE, 0, image->id, "instance %s uses it", use.by);
+        err_set(err, ERR_STATE, 0, asked, "instance %s uses it", use.by);
         return err_next(err, "remove the instance first: trine rm %s", use.by);
     }
     return 0;
@@ -169,7 +170,7 @@ void image_handle_delete(struct http_request *req, void *arg) {
                    object_find(cloud->objects, OBJECT_IMAGE_NAME, "", word);
     bool whole = !by_name || json_array_size(names) <= 1;
     if (whole)
-        rc = check_removable(cloud, image, names, by_name ? word : NULL,
+        rc = check_removable(cloud, image, names, http_path(req, "image"), by_name ? word : NULL,
                              http_query_bool(req, "force"), &err);
     json_t *result = json_pack("{s:O}", "removed_names", removed);
     if (rc == 0) {

@@ -36,6 +36,13 @@ static void on_cancel(struct operation *op, void *arg) {
 }
 
 static void job_failed(struct job *job, const struct err *why) {
+    struct err explained = *why;
+    if (why->kind == ERR_CORRUPT && !*why->next) {
+        err_next(&explained,
+                 "check the file: it must be an OCI layout, what 'docker save' writes, or "
+                 "a root file system, as tar and whole");
+        why = &explained;
+    }
     if (job->op)
         operation_fail(job->op, why);
     else

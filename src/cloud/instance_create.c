@@ -5,6 +5,7 @@
 #include "cloud/instance.h"
 
 #include "base/str.h"
+#include "host/process.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -128,6 +129,13 @@ static int check_network(const char *network, struct err *err) {
     return err_next(err, "this release has the networks 'none' and 'host'");
 }
 
+static int check_signal(const char *word, struct err *err) {
+    int signo;
+    if (!*word || process_signal_parse(word, &signo) == 0) return 0;
+    err_set(err, ERR_INVALID, 0, "stop_signal", "\"%s\" is not a signal", word);
+    return err_next(err, "write it as TERM, SIGTERM or 15");
+}
+
 static void copy_or(json_t *doc, const json_t *body, const char *key, json_t *otherwise) {
     json_t *given = json_object_get(body, key);
     if (given) json_decref(otherwise);
@@ -192,6 +200,7 @@ static int create(struct cloud *cloud, const char *project, const json_t *body, 
     if (rc == 0) rc = choose_name(cloud, project, body, name, err);
     if (rc == 0) rc = check_mounts(cloud, project, json_object_get(body, "mounts"), err);
     if (rc == 0) rc = check_network(json_text(body, "network"), err);
+    if (rc == 0) rc = check_signal(json_text(body, "stop_signal"), err);
     if (rc == 0) rc = object_key(OBJECT_INSTANCE, project, name, key, sizeof(key), err);
     if (rc < 0) return rc;
     json_t *image = object_doc(image_object);

@@ -132,8 +132,10 @@ void project_handle_delete(struct http_request *req, void *arg) {
     size_t instances = object_count(cloud->objects, OBJECT_INSTANCE, object->name);
     size_t volumes = object_count(cloud->objects, OBJECT_VOLUME, object->name);
     int rc = http_check_match(req, object_etag(object, etag), &err);
-    if (rc == 0 && strcmp(object->name, DEFAULT_PROJECT) == 0)
-        rc = err_set(&err, ERR_STATE, 0, what, "it always exists");
+    if (rc == 0 && strcmp(object->name, DEFAULT_PROJECT) == 0) {
+        err_set(&err, ERR_STATE, 0, what, "it always exists");
+        rc = err_next(&err, "remove what it holds instead: trine rm, trine volume rm");
+    }
     if (rc == 0 && instances + volumes) {
         rc = err_set(&err, ERR_STATE, 0, what, "it holds %zu instances and %zu volumes", instances,
                      volumes);

@@ -82,6 +82,11 @@ static bool is_json(const char *media, bool patch) {
            !strncasecmp(media, "application/merge-patch+json", size);
 }
 
+int check_too_large(struct err *err) {
+    err_set(err, ERR_TOO_LARGE, 0, "request body", "it is larger than %zu bytes", HTTP_BODY_MAX);
+    return err_next(err, "send less; only images are uploaded, to /v1/images/import");
+}
+
 int check_media(struct http_request *req, const struct http_framing *framing, int *ret_status,
                 struct err *err) {
     const struct api_operation *op = req->operation;
@@ -90,9 +95,7 @@ int check_media(struct http_request *req, const struct http_framing *framing, in
         err_set(err, ERR_INVALID, 0, "request body", "%s takes none", op->id);
         return err_next(err, "send the request without a body");
     }
-    if (framing->length != UINT64_MAX && framing->length > HTTP_BODY_MAX)
-        return err_set(err, ERR_TOO_LARGE, 0, "request body", "it is larger than %zu bytes",
-                       HTTP_BODY_MAX);
+    if (framing->length != UINT64_MAX && framing->length > HTTP_BODY_MAX) return check_too_large(err);
     const char *media = http_header(req, MHD_HTTP_HEADER_CONTENT_TYPE);
     if (is_json(media, op->method == API_PATCH)) return 0;
     *ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
@@ -114,9 +117,10 @@ int check_body(struct http_request *req, struct err *err) {
     req->json =
         json_loadb(req->body.data, req->body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     str_free(&req->body);
-    if (!req->json)
-        return err_set(err, ERR_INVALID, 0, "request body",
-                       "it is not JSON: line %d, column %d: %s", error.line, error.column,
-                       error.text);
+    if (!req->json) {
+        err_set(err, ERR_INVALID, 0, "request body", "it is not JSON: line %d, column %d: %s",
+                error.line, error.column, error.text);
+        return err_next(err, "send JSON in UTF-8, each member once and no text with \\u0000");
+    }
     return api_validate(op->body, req->json, err);
 }

@@ -174,8 +174,7 @@ static enum MHD_Result on_body(struct http_request *req, const char *data, size_
         if (req->body.failed || req->body.len > HTTP_BODY_MAX) {
             struct err err = {0};
             str_free(&req->body);
-            err_set(&err, ERR_TOO_LARGE, 0, "request body", "it is larger than %zu bytes",
-                    HTTP_BODY_MAX);
+            check_too_large(&err);
             req->stage = STAGE_DISCARD;
             reply_problem(req, 0, &err);
         }

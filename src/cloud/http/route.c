@@ -41,6 +41,11 @@ static char *decode(struct arena *arena, const char *text, size_t size, bool plu
     return text_is_utf8(out, n) ? out : NULL;
 }
 
+static int explain_encoding(const char *what, struct err *err) {
+    err_set(err, ERR_INVALID, 0, what, "its percent-encoding is not valid");
+    return err_next(err, "write '%%' as %%25 and other bytes as %% with two hexadecimal digits");
+}
+
 // How many words of the template are literal, or -1 when the path is none of its.
 static int match(const char *template, const char *path, size_t size) {
     int literal = 0;
@@ -118,8 +123,7 @@ static int take_path_values(struct http_request *req, size_t path_size, struct e
         if (template[1] == '{') {
             const struct api_parameter *p = &req->operation->path_parameters[i];
             char *text = decode(req->arena, path + 1, have - 1, false);
-            if (!text)
-                return err_set(err, ERR_INVALID, 0, p->name, "its percent-encoding is not valid");
+            if (!text) return explain_encoding(p->name, err);
             int r = api_validate_text("path parameter", p, text, err);
             if (r < 0) return r;
             req->path_values[i++] = text;
@@ -160,8 +164,7 @@ static int take_query_pair(struct http_request *req, const char *pair, size_t si
     char *name = decode(req->arena, pair, name_size, true);
     char *text = equals ? decode(req->arena, equals + 1, size - name_size - 1, true)
                         : decode(req->arena, "true", 4, false); // "?force" is "?force=true"
-    if (!name || !text)
-        return err_set(err, ERR_INVALID, 0, "query", "its percent-encoding is not valid");
+    if (!name || !text) return explain_encoding("query", err);
     const struct api_parameter *p = find_query(req->operation, name);
     if (!p) return unknown_query(req->operation, name, err);
     int r = api_validate_text("query parameter", p, text, err);

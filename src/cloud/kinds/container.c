@@ -50,7 +50,14 @@ static struct link *link_of(struct instance *inst) {
 
 static void ask_done(struct wire_packet *packet, const struct err *err, void *arg) {
     struct ask *ask = arg;
+    struct err named;
     list_remove(&ask->link_node);
+    // A shim does not know what people call its instance.
+    if (err && strcmp(err->object, "instance") == 0) {
+        named = *err;
+        snprintf(named.object, sizeof(named.object), "%s", ask->link->inst->name);
+        err = &named;
+    }
     ask->done(ask->link, packet, err, ask);
     free(ask);
 }

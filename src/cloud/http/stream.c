@@ -21,6 +21,13 @@ size_t http_stream_queued(const struct http_stream *stream) {
     return stream->queue.len - stream->start;
 }
 
+// After an error libmicrohttpd lets a connection go at its next event or timeout, and one that was parked has neither.
+// So the body ends, but nothing of that end can reach the client: writing it fails, and the connection is let go.
+static ssize_t cut(struct http_request *req) {
+    shutdown(req->connection->fd, SHUT_RDWR);
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static ssize_t read_queue(void *cls, uint64_t pos, char *buf, size_t max) {
     struct http_stream *stream = cls;
     size_t size = http_stream_queued(stream);
@@ -34,7 +41,7 @@ static ssize_t read_queue(void *cls, uint64_t pos, char *buf, size_t max) {
         if (stream->on_drained && !stream->closing) stream->on_drained(stream, stream->arg);
         return (ssize_t)size;
     }
-    if (stream->broken || stream->req->abandoned) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (stream->broken || stream->req->abandoned) return cut(stream->req);
     if (stream->closing) return MHD_CONTENT_READER_END_OF_STREAM;
     request_park(stream->req);
     return 0;
@@ -105,12 +112,13 @@ static void on_readable(struct loop_source *source, int fd, uint32_t events, voi
 
 static ssize_t read_fd(void *cls, uint64_t pos, char *buf, size_t max) {
     struct http_body_fd *body = cls;
+    if (body->req->abandoned) return cut(body->req);
     ssize_t n = file_read_some(body->fd, buf, max);
     if (n > 0) return n;
     if (n == 0) return MHD_CONTENT_READER_END_OF_STREAM;
     if (n != -EAGAIN || loop_add_fd(body->req->server->loop, body->fd, EPOLLIN, on_readable, body,
                                     &body->readable, NULL) < 0)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return cut(body->req);
     request_park(body->req);
     return 0;
 }

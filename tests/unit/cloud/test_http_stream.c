@@ -41,6 +41,26 @@ static struct bed *stream_bed(void **state, struct streaming *s) {
     return bed;
 }
 
+// Also while another connection is open that nothing happens on.
+static void test_left_streams_are_let_go(void **state) {
+    static struct streaming s;
+    struct bed *bed = stream_bed(state, &s);
+    struct str idle_got auto_str = {0};
+    int idle auto_close = bed_connect(bed);
+    bed_say(bed, idle, "GET /v1/nothing HTTP/1.1\r\nHost: t\r\n\r\n");
+    bed_expect(bed, idle, &idle_got, " 404 ");
+    for (int i = 0; i < 3; i++) {
+        struct str got auto_str = {0};
+        int fd = bed_connect(bed);
+        bed_say(bed, fd, LOGS);
+        bed_expect(bed, fd, &got, "Transfer-Encoding: chunked\r\n");
+        close(fd);
+        bed_turn(bed);
+        assert_int_equal(s.closed, i + 1);
+        assert_int_equal(http_connections(bed->server), 1);
+    }
+}
+
 static void test_stream(void **state) {
     static struct streaming s;
     struct bed *bed = stream_bed(state, &s);
@@ -361,6 +381,7 @@ static void test_upload_refused_later(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(test_left_streams_are_let_go),
         TEST(test_stream),
         TEST(test_stream_back_pressure),
         TEST(test_stream_too_slow),

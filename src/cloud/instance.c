@@ -154,6 +154,14 @@ json_t *instance_status(const struct instance *inst, json_t *doc) {
 
 static void on_record_time(void *arg);
 
+void instance_retry_later(struct instance *inst) {
+    int64_t at = clock_monotonic(inst->cloud->clock) + RECORD_RETRY_NS;
+    if (inst->record_timer)
+        loop_timer_set(inst->record_timer, at);
+    else
+        loop_add_timer(inst->cloud->loop, at, on_record_time, inst, &inst->record_timer, NULL);
+}
+
 static void record_later(struct instance *inst, const json_t *status, const struct err *why) {
     if (!inst->unrecorded)
         LOG_ERROR("cannot record the state of an instance", "name=%s state=%s cause=\"%s\"",
@@ -161,11 +169,7 @@ static void record_later(struct instance *inst, const json_t *status, const stru
     json_t *kept = json_deep_copy(status);
     json_decref(inst->unrecorded);
     inst->unrecorded = kept;
-    int64_t at = clock_monotonic(inst->cloud->clock) + RECORD_RETRY_NS;
-    if (inst->record_timer)
-        loop_timer_set(inst->record_timer, at);
-    else
-        loop_add_timer(inst->cloud->loop, at, on_record_time, inst, &inst->record_timer, NULL);
+    instance_retry_later(inst);
 }
 
 int instance_set_state(struct instance *inst, enum instance_state state, const char *event,
@@ -193,6 +197,7 @@ int instance_set_state(struct instance *inst, enum instance_state state, const c
 static void on_record_time(void *arg) {
     struct instance *inst = arg;
     if (inst->unrecorded) instance_set_state(inst, inst->state, NULL, NULL);
+    if (!inst->unrecorded && inst->state == INSTANCE_REMOVING) instance_reconcile(inst);
 }
 
 int instance_set_desired(struct instance *inst, enum instance_desired desired, struct err *err) {

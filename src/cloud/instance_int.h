@@ -33,6 +33,7 @@ json_t *instance_status(const struct instance *inst,
 // What the store refuses is kept and written as soon as it takes it; then negative.
 int instance_set_state(struct instance *inst, enum instance_state state, const char *event,
                        json_t *set);
+void instance_retry_later(struct instance *inst); // to record its state, or that it is gone
 // What the host has of it is known.
 void instance_known(struct instance *inst);
 

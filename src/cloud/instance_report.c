@@ -114,5 +114,6 @@ void instance_report_cleared(struct instance *inst, const struct err *why) {
     struct err err = {0};
     if (changes_commit(changes, false, &err) == 0) return; // and inst was freed through the cache
     LOG_ERROR("cannot forget an instance", "name=%s cause=\"%s\"", inst->name, err.cause);
-    instance_goals_fail(inst, &err); // asked again by the next request or the next daemon
+    instance_goals_fail(inst, &err);
+    instance_retry_later(inst);
 }

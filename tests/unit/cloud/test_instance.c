@@ -40,6 +40,7 @@ struct world {
     struct workload w;
     bool fail_create, fail_start, silent_clear;
     bool silent_start, silent_pause, silent_exit; // asked, but no answer comes
+    bool immune;                                  // signals are refused
     unsigned creates, clears, clears_all;
 };
 
@@ -95,6 +96,10 @@ static void on_shim(struct wire_channel *channel, struct wire_packet *packet, vo
         struct wire_shim_signal m;
         assert_int_equal(wire_decode_shim_signal(packet->payload, arena, &m, NULL), 0);
         assert_true(w->n_signals < array_len(w->signals));
+        if (world->immune) {
+            refuse(channel, packet->seq, "it cannot be signalled");
+            return;
+        }
         w->signals[w->n_signals++] = (int)m.signo;
         wire_channel_send(channel, packet->seq, WIRE_OK, &ok, NULL, 0, NULL);
         if (m.signo == SIGKILL || !w->deaf) workload_ends(world, 128 + (int)m.signo);
@@ -454,6 +459,22 @@ static void test_stop_loses_patience(void **state) {
     assert_string_equal(operation_state(world, id), "done");
 }
 
+static void test_stop_that_cannot_be_signalled(void **state) {
+    struct world *world = *state;
+    struct instance *inst = started(world, false);
+    struct operation *op;
+    world->immune = true;
+    assert_int_equal(instance_stop(inst, SIGKILL, -1, &op, NULL), 0);
+    OP_ID(op, id);
+    settle(world);
+    assert_string_equal(operation_state(world, id), "failed");
+    assert_int_equal(inst->state, INSTANCE_RUNNING);
+    world->immune = false;
+    assert_int_equal(instance_stop(inst, SIGKILL, -1, &op, NULL), 0);
+    settle(world);
+    assert_int_equal(inst->state, INSTANCE_EXITED);
+}
+
 static void test_restart(void **state) {
     struct world *world = *state;
     struct instance *inst = started(world, false);
@@ -798,6 +819,7 @@ int main(void) {
         CASE(stop_thaws_first),
         CASE(stop_by_signal),
         CASE(stop_loses_patience),
+        CASE(stop_that_cannot_be_signalled),
         CASE(restart),
         CASE(stop_overtakes_start),
         CASE(delete),

@@ -234,7 +234,7 @@ int runtime_kill(struct runtime *rt, struct err *err) {
     int r = runtime_open(rt, true, false, &t, err);
     if (r < 0) return r;
     enum state_status status = state_status(&t.state);
-    auto_close int pidfd = process_pidfd(t.state.pid);
+    auto_close int pidfd = state_pidfd(&t.state);
     if (rt->all) {
         open_cgroups(&t);
         if (t.cgroups) r = container_kill(&t.options, pidfd, rt->signo, true, err);
@@ -302,7 +302,7 @@ int runtime_delete(struct runtime *rt, struct err *err) {
     enum state_status status = state_status(&t.state);
     struct container_process p = CONTAINER_PROCESS_INIT;
     p.pid = t.state.pid;
-    if (status != STATE_STOPPED) p.pidfd = process_pidfd(t.state.pid);
+    if (status != STATE_STOPPED) p.pidfd = state_pidfd(&t.state);
     // A created container is not running yet: it may be deleted without force, as engines do.
     bool force = rt->force || status == STATE_CREATED;
     open_cgroups(&t);

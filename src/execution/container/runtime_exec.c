@@ -124,7 +124,7 @@ static int run(struct runtime *rt, struct runtime_target *t, struct container_pr
     if (t->state.cgroup_path[0] && cgroup_host_open(&t->cgroups, &none) == 0)
         t->options.cgroups = t->cgroups;
     auto_free char *cache = runtime_cache_dir(rt);
-    auto_close int pidfd = process_pidfd(t->state.pid);
+    auto_close int pidfd = state_pidfd(&t->state);
     if (pidfd < 0) return err_set(err, ERR_STATE, 0, rt->id, "the container is not running");
     t->options.cache_dir = cache;
     t->options.preserve_fds = rt->preserve_fds;

@@ -72,6 +72,12 @@ enum state_status state_status(const struct state *s) {
     return is_frozen(s) ? STATE_PAUSED : STATE_RUNNING;
 }
 
+int state_pidfd(const struct state *s) {
+    auto_close int fd = s->pid > 0 ? process_pidfd(s->pid) : -ESRCH;
+    if (fd < 0) return fd;
+    return is_alive(s) ? take_fd(fd) : -ESRCH;
+}
+
 int state_check_id(const char *id, struct err *err) {
     size_t len = strlen(id);
     size_t good = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-");

@@ -32,6 +32,9 @@ void state_unlock(struct state *state);
 enum state_status { STATE_CREATED, STATE_RUNNING, STATE_PAUSED, STATE_STOPPED };
 const char *state_status_word(enum state_status status);
 enum state_status state_status(const struct state *state);
+// Of init, opened before it is made sure that the pid is still init's: the caller's. -ESRCH when it
+// has ended.
+int state_pidfd(const struct state *state);
 
 // [a-zA-Z0-9_+.-], at most 1024, neither "." nor "..".
 int state_check_id(const char *id, struct err *err);

@@ -55,8 +55,12 @@ static void test_round_trip(void **state) {
     assert_int_equal(state_status(&s), STATE_RUNNING);
     assert_int_equal(mkfifoat(s.dir_fd, STATE_GATE, 0600), 0);
     assert_int_equal(state_status(&s), STATE_CREATED);
+    int pidfd = state_pidfd(&s);
+    assert_true(pidfd >= 0);
+    close(pidfd);
     s.start_time++; // the pid is another process now
     assert_int_equal(state_status(&s), STATE_STOPPED);
+    assert_int_equal(state_pidfd(&s), -ESRCH);
     assert_int_equal(state_remove(root, &s, &err), 0);
     state_release(&s);
     assert_int_equal(state_load(root, "one", true, &s, &err), -ENOENT);

@@ -341,6 +341,8 @@ static void container_start(struct instance *inst) {
         .cpuset_cpus = json_text(limits, "cpuset"),
         .log_max_bytes = limit_of(log, "max_bytes"),
         .log_files = (uint32_t)limit_of(log, "files")};
+    if (m.log_files > 0)
+        m.log_files--; // the API counts the current one, the supervisor those put aside
     m.mounts = mounts_of(inst->cloud, arena, inst->project, json_object_get(doc, "mounts"), &err);
     if (!err.kind)
         layers_of(inst->cloud, arena, json_text(doc, "image_id"), &m.layers, &image, &err);

@@ -95,7 +95,8 @@ int check_media(struct http_request *req, const struct http_framing *framing, in
         err_set(err, ERR_INVALID, 0, "request body", "%s takes none", op->id);
         return err_next(err, "send the request without a body");
     }
-    if (framing->length != UINT64_MAX && framing->length > HTTP_BODY_MAX) return check_too_large(err);
+    if (framing->length != UINT64_MAX && framing->length > HTTP_BODY_MAX)
+        return check_too_large(err);
     const char *media = http_header(req, MHD_HTTP_HEADER_CONTENT_TYPE);
     if (is_json(media, op->method == API_PATCH)) return 0;
     *ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;

@@ -162,7 +162,7 @@ int check_framing(struct http_request *req, struct http_framing *ret, int *ret_s
 int check_authorised(struct http_request *req, struct err *err);
 int check_media(struct http_request *req, const struct http_framing *framing, int *ret_status,
                 struct err *err);
-int check_too_large(struct err *err);                         // of a body over HTTP_BODY_MAX
+int check_too_large(struct err *err);                      // of a body over HTTP_BODY_MAX
 int check_body(struct http_request *req, struct err *err); // parses and validates the JSON body
 
 // reply.c

@@ -7,7 +7,7 @@ import tree
 
 # In pieces, so that this file does not say them itself.
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX:", "HA" + "CK:"]) + r")\b")
-MACHINE = re.compile(r"(?<![\w.-])/(" + "|".join(["wo" + "rk/", "ro" + "ot/[a-z]", "ho" + "me/[a-z]+/", "tmp/" + "b-"]) + ")")
+MACHINE = re.compile(r"(?<![\w.-])/(" + "|".join(["wo" + "rk/", "ho" + "me/[a-z]+/", "tmp/" + "b-"]) + ")")
 HOSTS = re.compile("|".join(re.escape(a + b) for a, b in [
     ("docker", ".io"), ("quay", ".io"), ("ghcr", ".io"), ("gcr", ".io"), ("npmjs", ".org"), ("npmjs", ".com"),
     ("pypi", ".org"), ("crates", ".io"), ("registry", ".k8s"), ("proxy.golang", ".org"), ("mcr.", "microsoft"),

@@ -77,7 +77,8 @@ def check_shell_is_sound():
     tool = shutil.which("shellcheck")
     if not tool:
         return "shellcheck is not installed"
-    done = subprocess.run([tool, "-x", "-S", "warning", "-f", "gcc", *scripts()], cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    # SC2154: variables that come from a sourced file whose path is not a constant
+    done = subprocess.run([tool, "-x", "-S", "warning", "-e", "SC2154", "-f", "gcc", *scripts()], cwd=tree.ROOT, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
 

@@ -104,8 +104,7 @@ static int parse(int argc, char **argv, struct flags *f, struct err *err) {
             puts("trine " TRINE_VERSION);
             exit(0);
         default:
-            err_set(err, ERR_INVALID, 0, "command line",
-                    "there is such a flag or value problem as said above");
+            err_set(err, ERR_INVALID, 0, "command line", "a flag is not known, or has no value");
             return err_next(err, "'trine daemon --help' lists the flags");
         }
     }

@@ -29,8 +29,8 @@ static const char *value_of(int argc, char **argv, const char *option) {
     exit(2);
 }
 
-// A process that outlives us, in the control group where there can be one.
-static void make_container(const char *id, const char *cgroup) {
+// A process that outlives us, in the control group where there can be one. Returns its pidfd.
+static int make_container(const char *id, const char *cgroup) {
     struct cgroup_host *host;
     struct cgroup *cg = NULL;
     struct err err = {0};
@@ -41,7 +41,8 @@ static void make_container(const char *id, const char *cgroup) {
         wire_send_failure(3, 0, &err);
         exit(1);
     }
-    if (fork() == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
         setsid();
         if (cg && cgroup_join(cg, &err) < 0) _exit(1);
         close(4);                                      // the lock is the shim's
@@ -50,6 +51,7 @@ static void make_container(const char *id, const char *cgroup) {
     }
     cgroup_close(cg);
     cgroup_host_free(host);
+    return process_pidfd(pid);
 }
 
 static void write_record(void) {
@@ -66,10 +68,14 @@ static void leave(void) {
     exit(0);
 }
 
-static void serve(int listener, bool may_leave, bool mute) {
-    struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = 3, .events = POLLIN}};
+// Until killed, or until the program ends: then it leaves its record, as a shim does.
+static void serve(int listener, int program, bool may_leave, bool mute) {
+    struct pollfd fds[] = {{.fd = listener, .events = POLLIN},
+                           {.fd = 3, .events = POLLIN},
+                           {.fd = program, .events = POLLIN}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0) continue;
+        if (poll(fds, 3, -1) < 0) continue;
+        if (fds[2].revents) leave();
         if (fds[1].revents) {
             char byte;
             if (may_leave && recv(3, &byte, 1, MSG_DONTWAIT) == 1) leave();
@@ -102,12 +108,12 @@ int main(int argc, char **argv) {
         return wire_send_failure(3, 0, &err) < 0;
     }
     write_record();
-    make_container(value_of(argc, argv, "--id"), cgroup);
+    int program = make_container(value_of(argc, argv, "--id"), cgroup);
     if (str_starts(name, "warn"))
         file_write_atomic(AT_FDCWD, "warnings", "no swap limit\n\nno cpuset\n", 25, 0600, NULL);
     int listener;
     if (unix_listen(LAYOUT_SHIM_SOCKET, SOCK_SEQPACKET, 0600, &listener, &err) < 0) return 4;
     wire_handshake(3, "shim", "agent", NULL); // the agent may have been killed meanwhile
     fd_set_nonblock(listener, false);
-    serve(listener, str_starts(name, "leave"), str_starts(name, "mute"));
+    serve(listener, program, str_starts(name, "leave"), str_starts(name, "mute"));
 }

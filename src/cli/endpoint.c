@@ -67,7 +67,8 @@ static int nobody_answers(const struct endpoint *endpoint, int r, struct err *er
     err_set(err, ERR_UNAVAILABLE, 0, "daemon", "no daemon answers on %s", endpoint->own);
     if (endpoint->named) return err_next(err, "check --host and TRINE_HOST, or start it there");
     return err_next(err,
-                    "start one with: trine daemon --background   (trine run does so by itself)");
+                    "start one with: trine daemon --background   (run, create, image build and "
+                    "image import do so by themselves)");
 }
 
 int endpoint_connect(const struct endpoint *endpoint, int *ret_fd, struct err *err) {

@@ -118,6 +118,7 @@ int image_build(const struct cli_call *call, struct err *err) {
     int r = fields_body(call->args, NULL, &body, err);
     if (r < 0) return r;
     json_object_set_new(body, "from", json_string(suite ? "debian" : "busybox"));
+    client_may_start(call->client); // an image is what people begin with
     json_t *result = NULL;
     r = make(call, body, &result, err);
     if (r >= 0) r = image_print_made(call, result, err);

@@ -119,6 +119,7 @@ int image_import(const struct cli_call *call, struct err *err) {
     const char *path = call->args->words.items[0];
     int r = source_open(path, &source, err);
     if (r >= 0) {
+        client_may_start(call->client);
         progress_init(&source.progress, clock_system(), call->output.quiet);
         r = upload(call, &source, &operation, err);
         if (r < 0) err_while(err, "importing %s", path);

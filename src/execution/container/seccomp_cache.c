@@ -52,19 +52,22 @@ static void hash_call(XXH3_state_t *h, const struct oci_syscall *call) {
 }
 
 void seccomp_cache_key(const struct oci_seccomp *profile, char key[SECCOMP_KEY_SIZE]) {
-    XXH3_state_t h;
-    XXH3_128bits_reset(&h);
+    // On the heap: the state wants an alignment of 64 bytes, which instrumented stacks do not keep.
+    XXH3_state_t *h = XXH3_createState();
+    if (!h) abort();
+    XXH3_128bits_reset(h);
     const struct scmp_version *version = seccomp_version();
-    hash_number(&h, GENERATION);
-    hash_number(&h, (uint64_t)version->major << 32 | version->minor << 16 | version->micro);
-    hash_number(&h, seccomp_arch_native());
-    hash_text(&h, profile->default_action);
-    hash_number(&h, profile->default_errno_ret.set);
-    hash_number(&h, profile->default_errno_ret.value);
-    hash_list(&h, &profile->architectures);
-    hash_number(&h, profile->syscalls.len);
-    for (size_t i = 0; i < profile->syscalls.len; i++) hash_call(&h, &profile->syscalls.items[i]);
-    XXH128_hash_t digest = XXH3_128bits_digest(&h);
+    hash_number(h, GENERATION);
+    hash_number(h, (uint64_t)version->major << 32 | version->minor << 16 | version->micro);
+    hash_number(h, seccomp_arch_native());
+    hash_text(h, profile->default_action);
+    hash_number(h, profile->default_errno_ret.set);
+    hash_number(h, profile->default_errno_ret.value);
+    hash_list(h, &profile->architectures);
+    hash_number(h, profile->syscalls.len);
+    for (size_t i = 0; i < profile->syscalls.len; i++) hash_call(h, &profile->syscalls.items[i]);
+    XXH128_hash_t digest = XXH3_128bits_digest(h);
+    XXH3_freeState(h);
     snprintf(key, SECCOMP_KEY_SIZE, "%016llx%016llx.bpf", (unsigned long long)digest.high64,
              (unsigned long long)digest.low64);
 }

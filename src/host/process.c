@@ -100,7 +100,7 @@ static const char *role_in(const char *folder, size_t folder_len, const char *ro
 const char *process_role_path(const char *role, char *buf, size_t size) {
     if (!*role || strchr(role, '/')) return NULL;
     const char *chosen = secure_getenv("TRINE_LIBEXEC");
-    if (chosen && *chosen) return role_in(chosen, strlen(chosen), role, buf, size);
+    if (chosen && *chosen == '/') return role_in(chosen, strlen(chosen), role, buf, size);
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n > 0) {

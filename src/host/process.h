@@ -49,7 +49,7 @@ int process_exit_code(int wait_status);
 int process_run(char *const *argv, size_t max, bool merge, char **ret_output,
                 struct err *err); // exit code or -errno
 
-// The folder of the running program's sister roles (trine-agent, trine-shim…): TRINE_LIBEXEC when
+// The folder of the running program's sister roles (trine-agent, trine-shim…): TRINE_LIBEXEC (absolute) when
 // not set-id, else the directory of /proc/self/exe if the role is there, else the installed one.
 // Written into buf.
 const char *process_role_path(const char *role, char *buf,

@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -17,6 +18,22 @@ PR_SET_CHILD_SUBREAPER = 36
 def adopt_orphans():
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "cannot become a subreaper")
+    threading.Thread(target=bury_orphans, daemon=True).start()
+
+
+def bury_orphans():
+    """Reaps adopted processes while tests run, as the first process of a machine does: the end of a container waits for
+    it. Our own children are reaped by whoever waits for them, at once: only what stays dead for a while is an orphan."""
+    seen = set()
+    while True:
+        time.sleep(0.1)
+        dead = {pid for pid, state in children_of_all().get(os.getpid(), []) if state == "Z"}
+        for pid in dead & seen:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+        seen = dead
 
 
 def children_of_all():

@@ -65,7 +65,7 @@ class Live:
         self.process = subprocess.Popen(
             [daemon, "--state", self.folder / "state", "--run", self.folder / "run", "--log", self.folder / "log", "--ready-fd", str(told)],
             pass_fds=[told], env={"ASAN_OPTIONS": "detect_leaks=0",  # the daemon's seccomp filter denies what that needs
-                                  **os.environ, "TRINE_LIBEXEC": str(pathlib.Path(daemon).parent)})
+                                  **os.environ, "TRINE_LIBEXEC": str(pathlib.Path(daemon).resolve().parent)})
         os.close(told)
         if os.read(ready, 1) != b"1":
             raise RuntimeError((self.folder / "log").read_text())

@@ -80,8 +80,9 @@ char *shim_log(const struct shim *shim); // the caller's
 pid_t shim_init_pid(struct shim *shim);
 
 void stream_send(int sock, enum stream_channel channel, const void *data, size_t size);
-void stream_collect(int sock, struct output *ret); // until it closes; closes it
-void stream_expect(int sock, const char *text);    // waits until OUT carried exactly this
+void stream_collect(int sock, struct output *ret);    // until it closes; closes it
+void stream_expect(int sock, const char *text);       // waits until OUT carried exactly this
+void stream_expect_start(int sock, const char *text); // more may follow in the same frame
 void output_free(struct output *output);
 
 void cgroup_clear(const char *path); // what the agent does when a supervisor was killed

@@ -110,6 +110,10 @@ static int say(const struct cli_call *call, const char *word, struct err *err) {
     return 0;
 }
 
+static bool cancels(const struct cli_call *call) {
+    return strcmp(call->command->name, "operation cancel") == 0;
+}
+
 static int act_one(const struct cli_call *call, const char *object, void *arg, struct err *err) {
     auto_str struct str url = {0};
     json_t *answer = NULL;
@@ -126,6 +130,10 @@ static int act_one(const struct cli_call *call, const char *object, void *arg, s
         r = say(call, json_string_value(json_object_get(answer, "id")), err);
     else if (r >= 0) {
         if (wait_is_operation(answer)) r = wait_operation(call, answer, NULL, err);
+        if (r < 0 && err->kind == ERR_CANCELLED && cancels(call)) {
+            err_clear(err); // that was the wish
+            r = 0;
+        }
         if (r >= 0) r = say(call, object, err);
     }
     json_decref(answer);

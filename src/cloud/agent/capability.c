@@ -8,51 +8,6 @@
 
 #define BIT(name) (UINT64_C(1) << (name))
 
-// By number: capabilities(7), linux/capability.h.
-static const char *const names[CAPABILITY_COUNT] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-};
-
 // What container engines agree on: enough for a distribution's packages and servers to run.
 static const uint64_t usual = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) |
                               BIT(CAP_FSETID) | BIT(CAP_KILL) | BIT(CAP_SETGID) | BIT(CAP_SETUID) |
@@ -60,16 +15,10 @@ static const uint64_t usual = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_F
                               BIT(CAP_SYS_CHROOT) | BIT(CAP_MKNOD) | BIT(CAP_AUDIT_WRITE) |
                               BIT(CAP_SETFCAP);
 
-const char *capability_name(unsigned number) {
-    return number < CAPABILITY_COUNT ? names[number] : NULL;
-}
-
 uint64_t capability_parse(const char *word) {
     if (strcasecmp(word, "ALL") == 0) return (UINT64_C(1) << CAPABILITY_COUNT) - 1;
-    if (strncasecmp(word, "CAP_", 4) == 0) word += 4;
-    for (unsigned i = 0; i < CAPABILITY_COUNT; i++)
-        if (strcasecmp(word, names[i] + 4) == 0) return UINT64_C(1) << i;
-    return 0;
+    int number = capability_number(word);
+    return number < 0 ? 0 : BIT(number);
 }
 
 static int unknown(const char *word, struct err *err) {

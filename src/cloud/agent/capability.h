@@ -4,13 +4,11 @@
 #ifndef TRINE_CLOUD_AGENT_CAPABILITY_H
 #define TRINE_CLOUD_AGENT_CAPABILITY_H
 
+#include "host/capability.h"
 #include "wire/messages.h"
 
 #include <stdbool.h>
 
-#define CAPABILITY_COUNT 41
-
-const char *capability_name(unsigned number); // "CAP_CHOWN"; NULL past the last
 // "CAP_CHOWN", "chown" or "ALL" (every bit). 0 when unknown.
 uint64_t capability_parse(const char *word);
 // The set for an instance. `available`: what this agent can give; more asked for by name is

@@ -1,66 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "execution/container/capability.h"
 
+#include "host/capability.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-static const char *const names[] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-};
-
-const char *capability_name(unsigned n) {
-    return n < array_len(names) ? names[n] : NULL;
-}
-
-int capability_number(const char *name) {
-    for (size_t i = 0; i < array_len(names); i++)
-        if (!strcasecmp(name, names[i]) || !strcasecmp(name, names[i] + 4)) return (int)i;
-    return -1;
-}
 
 static uint64_t parse_list(const struct oci_strings *list, char *unknown, size_t size) {
     uint64_t set = 0;
@@ -123,7 +71,7 @@ int capability_prepare(const struct capability_sets *sets, struct err *err) {
         if (prctl(PR_CAPBSET_DROP, n, 0, 0, 0) == 0) continue;
         if (errno == EINVAL) break; // past the last one that the kernel has
         return err_os(err, errno, "capabilities", "cannot drop %s from the bounding set",
-                      n < array_len(names) ? names[n] : "a capability");
+                      n < CAPABILITY_COUNT ? capability_name(n) : "a capability");
     }
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return err_os(err, errno, "capabilities", "cannot keep capabilities for a moment");
@@ -142,7 +90,8 @@ int capability_inherit(const struct capability_sets *sets, struct err *err) {
             !((sets->ambient & have & sets->inheritable) >> n & 1))
             continue;
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, n, 0, 0) < 0)
-            return err_os(err, errno, "capabilities", "cannot raise the ambient %s", names[n]);
+            return err_os(err, errno, "capabilities", "cannot raise the ambient %s",
+                          capability_name(n));
     }
     return 0;
 }

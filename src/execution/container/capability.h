@@ -9,8 +9,6 @@ struct capability_sets { // bit N = capability N
     uint64_t bounding, effective, inheritable, permitted, ambient;
 };
 
-int capability_number(const char *name); // "CAP_CHOWN" → 0; -1 when unknown
-const char *capability_name(unsigned n); // NULL past the last
 // Names that this build does not know are collected, comma-separated, in unknown (may end cut).
 void capability_sets_parse(const struct oci_capabilities *caps, struct capability_sets *ret,
                            char *unknown, size_t size);

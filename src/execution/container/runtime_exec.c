@@ -5,6 +5,7 @@
 #include "execution/container/capability.h"
 #include "execution/container/runtime.h"
 #include "execution/container/spec.h"
+#include "host/capability.h"
 #include "host/cgroup.h"
 #include "host/file.h"
 #include "host/process.h"

@@ -7,6 +7,7 @@
 #include "execution/container/namespace.h"
 #include "execution/container/runtime.h"
 #include "execution/container/seccomp.h"
+#include "host/capability.h"
 #include "host/file.h"
 
 #include <errno.h>

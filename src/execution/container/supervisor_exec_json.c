@@ -2,6 +2,7 @@
 #include "execution/container/supervisor_exec_json.h"
 
 #include "base/str.h"
+#include "host/capability.h"
 #include "host/file.h"
 #include "wire/layout.h"
 
@@ -14,54 +15,11 @@
 #include <unistd.h>
 
 #define CONFIG_MAX (16u << 20)
-#define LAST_CAPABILITY 40 // CAP_CHECKPOINT_RESTORE: the names below are those of Linux 5.9
 
 static void json_decref_at(json_t **json) {
     json_decref(*json);
 }
 #define auto_json auto_call(json_decref_at)
-
-static const char *const capability_names[LAST_CAPABILITY + 1] = {"CHOWN",
-                                                                  "DAC_OVERRIDE",
-                                                                  "DAC_READ_SEARCH",
-                                                                  "FOWNER",
-                                                                  "FSETID",
-                                                                  "KILL",
-                                                                  "SETGID",
-                                                                  "SETUID",
-                                                                  "SETPCAP",
-                                                                  "LINUX_IMMUTABLE",
-                                                                  "NET_BIND_SERVICE",
-                                                                  "NET_BROADCAST",
-                                                                  "NET_ADMIN",
-                                                                  "NET_RAW",
-                                                                  "IPC_LOCK",
-                                                                  "IPC_OWNER",
-                                                                  "SYS_MODULE",
-                                                                  "SYS_RAWIO",
-                                                                  "SYS_CHROOT",
-                                                                  "SYS_PTRACE",
-                                                                  "SYS_PACCT",
-                                                                  "SYS_ADMIN",
-                                                                  "SYS_BOOT",
-                                                                  "SYS_NICE",
-                                                                  "SYS_RESOURCE",
-                                                                  "SYS_TIME",
-                                                                  "SYS_TTY_CONFIG",
-                                                                  "MKNOD",
-                                                                  "LEASE",
-                                                                  "AUDIT_WRITE",
-                                                                  "AUDIT_CONTROL",
-                                                                  "SETFCAP",
-                                                                  "MAC_OVERRIDE",
-                                                                  "MAC_ADMIN",
-                                                                  "SYSLOG",
-                                                                  "WAKE_ALARM",
-                                                                  "BLOCK_SUSPEND",
-                                                                  "AUDIT_READ",
-                                                                  "PERFMON",
-                                                                  "BPF",
-                                                                  "CHECKPOINT_RESTORE"};
 
 // Every capability, in the sets that a root process would have.
 static json_t *all_capabilities(void) {
@@ -69,8 +27,8 @@ static json_t *all_capabilities(void) {
     json_t *all = json_object();
     for (size_t s = 0; s < array_len(sets); s++) {
         json_t *list = json_array();
-        for (size_t i = 0; i < array_len(capability_names); i++)
-            json_array_append_new(list, json_sprintf("CAP_%s", capability_names[i]));
+        for (unsigned i = 0; i < CAPABILITY_COUNT; i++)
+            json_array_append_new(list, json_string(capability_name(i)));
         json_object_set_new(all, sets[s], list);
     }
     return all;

@@ -58,7 +58,7 @@ def check_programs_are_used():
     """Packages of tools appear by their command in a script or a test."""
     commands = {"prometheus": "promtool", "nodejs": "node", "busybox-static": "busybox", "libclang-rt-14-dev": "fuzz", "uidmap": "newuidmap",
                 "procps": "pgrep", "util-linux": "setpriv", "pkg-config": "dependency", "ninja-build": "ninja", "python3": "python",
-                "libcmocka-dev": "cmocka", "gcc": "gcc", "binutils": "strip"}
+                "libcmocka-dev": "cmocka", "python3-yaml": "import yaml", "gcc": "gcc", "binutils": "strip"}
     text = "\n".join(tree.text(n) for n in tree.tracked() if n != "scripts/packages" and not n.endswith(".md")
                      and n != "tests/style/packages.py")
     return [f"{package}: nothing uses {commands.get(package, package)}" for package in run("list", "run", "test", "bench").split()

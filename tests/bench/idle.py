@@ -16,7 +16,7 @@ def bench(rounds):
     with common.daemon() as daemon:
         for i in range(10):
             daemon.trine("run", "-d", "--name", f"idle{i}", "busybox", "sleep", "1000")
-        time.sleep(2)
+        time.sleep(12)  # workers end after ten seconds without work
         agents = [pid for pid in common.processes("trine-agent") if common.parent_of(pid) == daemon.pid]
         roles = {"daemon": [daemon.pid], "agent": agents}
         before = {pid: common.switches(pid) for pids in roles.values() for pid in pids}
